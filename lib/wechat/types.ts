@@ -1,0 +1,193 @@
+/**
+ * The words the business and the protocol share: trades, refunds and what WeChat says of them, free of any
+ * API version. Nothing here knows XML, JSON or a signature; both versions are reshaped to this at the border.
+ *
+ * Money is an integer of fen. Time is a `Date`. Names are WeChat's.
+ */
+
+export type ApiVersion = 'v2' | 'v3';
+
+/** v2 signs with MD5 or HMAC-SHA256; v3 always with RSA. */
+export type SignType = 'MD5' | 'HMAC-SHA256' | 'WECHATPAY2-SHA256-RSA2048';
+
+/** WeChat's `trade_type`. H5 is spelled `MWEB`, as both versions' answers and bills spell it. */
+export type TradeType = 'JSAPI' | 'NATIVE' | 'APP' | 'MWEB' | 'MICROPAY' | 'FACEPAY';
+
+/** WeChat's `trade_state`, the union of both versions. */
+export type TradeState =
+  | 'NOTPAY'
+  | 'USERPAYING'
+  | 'SUCCESS'
+  | 'REFUND'
+  | 'CLOSED'
+  | 'REVOKED'
+  | 'PAYERROR'
+  | 'ACCEPT';
+
+/** A refund's state as WeChat reports it; v2's REFUNDCLOSE and CHANGE are reshaped to v3's CLOSED and ABNORMAL. */
+export type RefundStatus = 'PROCESSING' | 'SUCCESS' | 'CLOSED' | 'ABNORMAL';
+
+/** One HTTP exchange, kept as evidence for the timeline. Bodies hold no key; signatures are left in. */
+export interface Exchange {
+  method: 'GET' | 'POST';
+  /** Path and query as sent, without the host. */
+  path: string;
+  request_body: string;
+  /** Absent when no answer came. */
+  status?: number;
+  response_body?: string;
+  /** WeChat's `Request-ID` answer header. */
+  request_id?: string;
+  started_at: Date;
+  duration_ms: number;
+}
+
+/** What one collection attempt asks for. Stored whole before the call and sent again unchanged after a lost answer. */
+export interface PlaceTrade {
+  out_trade_no: string;
+  trade_type: 'JSAPI' | 'NATIVE' | 'APP' | 'MWEB';
+  /** The goods text the payer sees: v2 `body`, v3 `description`; at most 127 bytes of UTF-8, no 4-byte characters. */
+  description: string;
+  total_fen: number;
+  /** IPv4 or IPv6 of the payer's device (v2 `spbill_create_ip`, v3 `payer_client_ip`). */
+  payer_client_ip: string;
+  notify_url: string;
+  time_start_at: Date;
+  time_expire_at: Date;
+  /** JSAPI only: the payer under the account's appid. */
+  openid?: string;
+  /** Partner mode: the payer under `sub_appid`. */
+  sub_openid?: string;
+  /** NATIVE in v2: the goods id in the code. */
+  product_id?: string;
+  /** MWEB only. */
+  h5?: { wap_url: string; wap_name: string };
+  /** Echoed in query and notification; letters, digits, `_` and `-` only. */
+  attach?: string;
+}
+
+export interface Placed {
+  prepay_id?: string;
+  code_url?: string;
+  h5_url?: string;
+  exchange: Exchange;
+}
+
+/** What WeChat says of a trade, from a query, a notification or a bill. Unpaid trades carry only the first fields. */
+export interface TradeReport {
+  appid: string;
+  mch_id: string;
+  sub_appid?: string;
+  sub_mch_id?: string;
+  out_trade_no: string;
+  trade_state: TradeState;
+  trade_state_desc?: string;
+  transaction_id?: string;
+  trade_type?: TradeType;
+  /** The order's amount (v2 `total_fee`, v3 `amount.total`): the one to compare. */
+  total_fen?: number;
+  /** What the payer paid after coupons (v2 `cash_fee`, v3 `amount.payer_total`). */
+  payer_total_fen?: number;
+  /** `CNY`; v2 leaves it out often, then this is `CNY` as well. */
+  fee_type?: string;
+  openid?: string;
+  sub_openid?: string;
+  bank_type?: string;
+  attach?: string;
+  success_at?: Date;
+}
+
+export interface QueriedTrade {
+  report: TradeReport;
+  exchange: Exchange;
+}
+
+/** `closed`: it cannot be paid any more. `paid`: WeChat refused to close because it is paid: query it. */
+export interface ClosedTrade {
+  outcome: 'closed' | 'paid' | 'not_found';
+  exchange: Exchange;
+}
+
+export interface PlaceRefund {
+  out_refund_no: string;
+  out_trade_no: string;
+  transaction_id?: string;
+  /** The trade's original total. */
+  total_fen: number;
+  refund_fen: number;
+  reason?: string;
+  notify_url?: string;
+}
+
+export interface RefundReport {
+  out_refund_no: string;
+  refund_id?: string;
+  out_trade_no?: string;
+  transaction_id?: string;
+  status: RefundStatus;
+  refund_fen: number;
+  total_fen?: number;
+  success_at?: Date;
+  user_received_account?: string;
+}
+
+export interface ReportedRefund {
+  report: RefundReport;
+  exchange: Exchange;
+}
+
+/** The six call parameters of `getBrandWCPayRequest`, signed on the server. Every value is a string. */
+export interface JsapiParameters {
+  appId: string;
+  timeStamp: string;
+  nonceStr: string;
+  package: string;
+  signType: string;
+  paySign: string;
+}
+
+/** A verified payment notification; `sign_type` is the algorithm that verified, to be compared with the stored one. */
+export interface PaymentNotification {
+  report: TradeReport;
+  sign_type: SignType;
+  /** v3: the notification's `id`. v2 has none. */
+  notification_id?: string;
+}
+
+/** v2's refund notification proves little (ECB, no signature); both versions' only trigger a query. */
+export interface RefundNotification {
+  out_refund_no: string;
+  out_trade_no: string;
+  refund_id?: string;
+  status: RefundStatus;
+  notification_id?: string;
+}
+
+/**
+ * WeChat Pay for one merchant over one API version. Every call either resolves with what WeChat said, its
+ * signature checked, or rejects with a `WechatError` that says whether we know what happened.
+ */
+export interface WechatPay {
+  readonly api_version: ApiVersion;
+  readonly sign_type: SignType;
+  readonly appid: string;
+  readonly mch_id: string;
+  placeTrade(trade: PlaceTrade): Promise<Placed>;
+  queryTrade(out_trade_no: string): Promise<QueriedTrade>;
+  closeTrade(out_trade_no: string): Promise<ClosedTrade>;
+  placeRefund(refund: PlaceRefund): Promise<ReportedRefund>;
+  queryRefund(out_refund_no: string): Promise<ReportedRefund>;
+  /** `prepay_id` to the parameters a page hands to the bridge; nonce and time are made here. */
+  jsapiParameters(prepay_id: string): JsapiParameters;
+  /** Verifies and reads a payment notification; throws `NotificationError` with a verdict when it must not be believed. */
+  readPaymentNotification(raw: Uint8Array, headers: Headers): Promise<PaymentNotification>;
+  readRefundNotification(raw: Uint8Array, headers: Headers): Promise<RefundNotification>;
+}
+
+/** What time it is, and the network: handed in so that tests can move one and break the other. */
+export interface Ports {
+  fetch: typeof globalThis.fetch;
+  now: () => Date;
+  /** Random letters and digits; 32 characters unless told. */
+  nonce: (length?: number) => string;
+}
