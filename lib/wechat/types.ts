@@ -163,6 +163,23 @@ export interface RefundNotification {
   notification_id?: string;
 }
 
+/** Which rows a trade bill holds. */
+export type TradeBillType = 'ALL' | 'SUCCESS' | 'REFUND';
+
+/** Whose flow of funds: the basic account, the operation account or the fee account; v2 spells them `Basic` … at the border. */
+export type FundFlowAccount = 'BASIC' | 'OPERATION' | 'FEES';
+
+/**
+ * One day's bill, or the two ways of there being none. `no_bill` is an empty day, `creating` means ask again
+ * later (bills of yesterday are fetched after 10:00 Beijing time).
+ *
+ * `stream` gives plain bytes (unzipped, UTF-8, perhaps with a BOM). It fails with a `WechatError` when the bill is
+ * cut short or its digest is wrong, so nothing of it counts before it has ended.
+ */
+export type DownloadedBill =
+  | { outcome: 'bill'; stream: ReadableStream<Uint8Array>; exchange: Exchange }
+  | { outcome: 'no_bill' | 'creating'; exchange: Exchange };
+
 /**
  * WeChat Pay for one merchant over one API version. Every call either resolves with what WeChat said, its
  * signature checked, or rejects with a `WechatError` that says whether we know what happened.
@@ -182,11 +199,17 @@ export interface WechatPay {
   /** Verifies and reads a payment notification; throws `NotificationError` with a verdict when it must not be believed. */
   readPaymentNotification(raw: Uint8Array, headers: Headers): Promise<PaymentNotification>;
   readRefundNotification(raw: Uint8Array, headers: Headers): Promise<RefundNotification>;
+  /** `bill_date` is `YYYY-MM-DD` in Beijing; `ALL` unless told. */
+  downloadTradeBill(bill_date: string, bill_type?: TradeBillType): Promise<DownloadedBill>;
+  /** `bill_date` is `YYYY-MM-DD` in Beijing; `BASIC` unless told. */
+  downloadFundFlowBill(bill_date: string, account?: FundFlowAccount): Promise<DownloadedBill>;
 }
 
 /** What time it is, and the network: handed in so that tests can move one and break the other. */
 export interface Ports {
   fetch: typeof globalThis.fetch;
+  /** v2 only: a fetch that shows the merchant's client certificate. Absent, v2 makes its own of the configured PEM. */
+  fetch_with_certificate?: typeof globalThis.fetch;
   now: () => Date;
   /** Random letters and digits; 32 characters unless told. */
   nonce: (length?: number) => string;
