@@ -1,0 +1,42 @@
+/**
+ * The one place that opens the database. Everything else receives a `Db` and cannot make one.
+ */
+import { createHash } from 'node:crypto';
+import { PrismaPg } from '@prisma/adapter-pg';
+import { Prisma, PrismaClient } from '../generated/prisma/client.ts';
+
+export { Prisma };
+export type Db = PrismaClient;
+/** Inside `db.$transaction`. */
+export type Tx = Prisma.TransactionClient;
+
+export interface DbOptions {
+  /** More than about eight connections slow two cores down. */
+  connections?: number;
+}
+
+/**
+ * Opens a pool with bounds everywhere: no query, lock or idle transaction waits for ever, and a full pool says so
+ * after three seconds. Named statements are prepared once per connection.
+ */
+export function openDb(database_url: string, { connections = 8 }: DbOptions = {}): Db {
+  const adapter = new PrismaPg(
+    {
+      connectionString: database_url,
+      max: connections,
+      connectionTimeoutMillis: 3_000,
+      idleTimeoutMillis: 30_000,
+      statement_timeout: 10_000,
+      lock_timeout: 4_000,
+      idle_in_transaction_session_timeout: 10_000,
+      application_name: 'guitai',
+    },
+    { statementNameGenerator: ({ sql }) => `s${createHash('md5').update(sql).digest('hex')}` },
+  );
+  return new PrismaClient({ adapter, errorFormat: 'minimal' });
+}
+
+/** A unique key was already taken: somebody else did the same a moment ago. */
+export function isDuplicate(error: unknown): boolean {
+  return error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
+}

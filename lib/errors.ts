@@ -1,0 +1,100 @@
+/**
+ * Everything the counter says no with: a stable code, a status, a sentence for the person in Chinese and English.
+ * One table maps our codes to HTTP; one translator turns anything thrown into an answer, never a stack trace.
+ */
+
+interface Refusal {
+  status: number;
+  zh: string;
+  en: string;
+}
+
+const refusals = {
+  bad_request: { status: 400, zh: '请求内容有误', en: 'The request is not valid' },
+  body_too_large: { status: 413, zh: '请求内容过大', en: 'The request body is too large' },
+  not_json: { status: 415, zh: '请使用 JSON 提交', en: 'Send the request as application/json' },
+  foreign_origin: { status: 403, zh: '请求来源不被允许', en: 'The request came from another site' },
+  sign_in_required: { status: 401, zh: '请先登录', en: 'Sign in first' },
+  wrong_login: { status: 401, zh: '用户名或密码不正确', en: 'Wrong user name or password' },
+  too_many_attempts: {
+    status: 429,
+    zh: '尝试次数过多，请稍后再试',
+    en: 'Too many attempts, try again later',
+  },
+  not_found: { status: 404, zh: '没有找到', en: 'Not found' },
+  no_such_product: {
+    status: 400,
+    zh: '商品不存在或已下架',
+    en: 'A product does not exist or is not on sale',
+  },
+  checkout_key_reused: {
+    status: 409,
+    zh: '该结算请求已用于另一份订单，请刷新页面',
+    en: 'This checkout_key was used for another order, reload the page',
+  },
+  order_paid: { status: 409, zh: '订单已支付', en: 'The order is already paid' },
+  order_closed: { status: 409, zh: '订单已关闭，请重新下单', en: 'The order is closed, place a new one' },
+  order_expired: { status: 409, zh: '订单已过期，请重新下单', en: 'The order has expired, place a new one' },
+  openid_required: {
+    status: 403,
+    zh: '请在微信中打开后支付',
+    en: 'Open this page inside WeChat to pay',
+  },
+  other_payer: {
+    status: 403,
+    zh: '该订单由另一微信账号发起',
+    en: 'The order was started by another WeChat account',
+  },
+  product_not_opened: {
+    status: 400,
+    zh: '商户未开通该支付方式',
+    en: 'This way of paying is not switched on',
+  },
+  wechat_refused: {
+    status: 502,
+    zh: '微信支付拒绝了请求，请联系商家',
+    en: 'WeChat Pay refused the request, contact the shop',
+  },
+  wechat_unknown: {
+    status: 503,
+    zh: '微信支付暂未应答，请稍后重试',
+    en: 'WeChat Pay has not answered yet, try again shortly',
+  },
+  busy: { status: 503, zh: '系统繁忙，请稍后重试', en: 'The shop is busy, try again shortly' },
+  internal: { status: 500, zh: '系统出错，请稍后重试', en: 'Something went wrong, try again later' },
+} as const satisfies Record<string, Refusal>;
+
+export type ErrorCode = keyof typeof refusals;
+
+export interface ErrorBody {
+  error: { code: ErrorCode; message: string; field?: string; support_id?: string };
+}
+
+export class AppError extends Error {
+  override readonly name = 'AppError';
+  readonly code: ErrorCode;
+  /** Path of the input that is wrong, as the caller wrote it: `items.0.quantity`. */
+  readonly field: string | undefined;
+  /** A sentence more exact than the table's; safe to show. */
+  readonly detail: string | undefined;
+
+  constructor(
+    code: ErrorCode,
+    extra: { field?: string | undefined; detail?: string | undefined; cause?: unknown } = {},
+  ) {
+    super(extra.detail ?? refusals[code].en, extra.cause === undefined ? undefined : { cause: extra.cause });
+    this.code = code;
+    this.field = extra.field;
+    this.detail = extra.detail;
+  }
+
+  get status(): number {
+    return refusals[this.code].status;
+  }
+}
+
+/** The sentence for a person; the detail, where there is one, is added because it names what to change. */
+export function explain(error: AppError, language: 'zh' | 'en'): string {
+  const sentence = refusals[error.code][language];
+  return error.detail === undefined ? sentence : `${sentence}: ${error.detail}`;
+}

@@ -1,0 +1,153 @@
+/**
+ * Every state machine of the counter as data: which states we hold, what WeChat can tell us, where that leads.
+ * Pure tables, also read by the browser; a state or an event that is missing here does not compile.
+ */
+
+export const orderStates = ['NOTPAY', 'SUCCESS', 'REFUND', 'CLOSED'] as const;
+export type OrderState = (typeof orderStates)[number];
+
+export const tradeStates = [
+  'NOTPAY',
+  'USERPAYING',
+  'SUCCESS',
+  'REFUND',
+  'CLOSED',
+  'REVOKED',
+  'PAYERROR',
+] as const;
+export type HeldTradeState = (typeof tradeStates)[number];
+
+/** What verified evidence says of a trade; WeChat's ACCEPT is "not final" to us, as NOTPAY is. */
+export const tradeEvidence = [
+  'NOTPAY',
+  'USERPAYING',
+  'ACCEPT',
+  'SUCCESS',
+  'REFUND',
+  'CLOSED',
+  'REVOKED',
+  'PAYERROR',
+] as const;
+export type TradeEvidence = (typeof tradeEvidence)[number];
+
+/**
+ * `stay`: nothing new. `hold`: not what we hold, but no reason to move (an older answer, a state of another moment).
+ * A held state that took money never leaves it: PAID always wins.
+ */
+export type TradeMove = HeldTradeState | 'stay' | 'hold';
+
+export const tradeMoves: Record<HeldTradeState, Record<TradeEvidence, TradeMove>> = {
+  NOTPAY: {
+    NOTPAY: 'stay',
+    USERPAYING: 'USERPAYING',
+    ACCEPT: 'stay',
+    SUCCESS: 'SUCCESS',
+    REFUND: 'SUCCESS',
+    CLOSED: 'CLOSED',
+    REVOKED: 'REVOKED',
+    PAYERROR: 'PAYERROR',
+  },
+  USERPAYING: {
+    NOTPAY: 'hold',
+    USERPAYING: 'stay',
+    ACCEPT: 'hold',
+    SUCCESS: 'SUCCESS',
+    REFUND: 'SUCCESS',
+    CLOSED: 'CLOSED',
+    REVOKED: 'REVOKED',
+    PAYERROR: 'PAYERROR',
+  },
+  SUCCESS: {
+    NOTPAY: 'hold',
+    USERPAYING: 'hold',
+    ACCEPT: 'hold',
+    SUCCESS: 'stay',
+    REFUND: 'stay',
+    CLOSED: 'hold',
+    REVOKED: 'hold',
+    PAYERROR: 'hold',
+  },
+  REFUND: {
+    NOTPAY: 'hold',
+    USERPAYING: 'hold',
+    ACCEPT: 'hold',
+    SUCCESS: 'stay',
+    REFUND: 'stay',
+    CLOSED: 'hold',
+    REVOKED: 'hold',
+    PAYERROR: 'hold',
+  },
+  CLOSED: {
+    NOTPAY: 'hold',
+    USERPAYING: 'hold',
+    ACCEPT: 'hold',
+    SUCCESS: 'SUCCESS',
+    REFUND: 'SUCCESS',
+    CLOSED: 'stay',
+    REVOKED: 'hold',
+    PAYERROR: 'hold',
+  },
+  REVOKED: {
+    NOTPAY: 'hold',
+    USERPAYING: 'hold',
+    ACCEPT: 'hold',
+    SUCCESS: 'SUCCESS',
+    REFUND: 'SUCCESS',
+    CLOSED: 'hold',
+    REVOKED: 'stay',
+    PAYERROR: 'hold',
+  },
+  PAYERROR: {
+    NOTPAY: 'hold',
+    USERPAYING: 'hold',
+    ACCEPT: 'hold',
+    SUCCESS: 'SUCCESS',
+    REFUND: 'SUCCESS',
+    CLOSED: 'CLOSED',
+    REVOKED: 'REVOKED',
+    PAYERROR: 'stay',
+  },
+};
+
+/** Held states in which WeChat may still take money without us knowing: the ones to ask about. */
+export const openTradeStates = ['NOTPAY', 'USERPAYING'] as const satisfies readonly HeldTradeState[];
+
+/** Held states in which WeChat did take money. */
+export const paidTradeStates = ['SUCCESS', 'REFUND'] as const satisfies readonly HeldTradeState[];
+
+/** What `settle` did with a piece of evidence. */
+export const settleVerdicts = ['applied', 'already', 'mismatch', 'unknown_order', 'not_final'] as const;
+export type SettleVerdict = (typeof settleVerdicts)[number];
+
+/** What the pay page shows; `server` states come from the status route, the others are the page's own moments. */
+export const pageStates = [
+  'waiting_for_bridge',
+  'ready',
+  'invoking',
+  'confirming',
+  'cancelled',
+  'failed',
+  'still_unknown',
+  'paid',
+  'closed',
+  'refunded',
+] as const;
+export type PageState = (typeof pageStates)[number];
+
+/** Labels for people, one per held state; the operator's chips and the shopper's list both read them. */
+export const orderStateLabels: Record<OrderState, { zh: string; en: string }> = {
+  NOTPAY: { zh: '待支付', en: 'Unpaid' },
+  SUCCESS: { zh: '已支付', en: 'Paid' },
+  REFUND: { zh: '已退款', en: 'Refunded' },
+  CLOSED: { zh: '已关闭', en: 'Closed' },
+};
+
+export const tradeStateLabels: Record<HeldTradeState, { zh: string; en: string }> = {
+  NOTPAY: { zh: '待支付', en: 'Unpaid' },
+  USERPAYING: { zh: '输入密码中', en: 'Payer is entering the password' },
+  SUCCESS: { zh: '已支付', en: 'Paid' },
+  REFUND: { zh: '已退款', en: 'Refunded' },
+  CLOSED: { zh: '已关闭', en: 'Closed' },
+  REVOKED: { zh: '已撤销', en: 'Reversed' },
+  PAYERROR: { zh: '支付失败', en: 'Payment failed' },
+};
