@@ -1,0 +1,134 @@
+/**
+ * Closing: query, close, query. A trade counts as closed only when WeChat cannot take money for it any more, and
+ * money that was taken always wins over our wish to close.
+ */
+import { type AskableTrade, askTrade } from './ask.ts';
+import type { Context } from './context.ts';
+import { Prisma } from './db.ts';
+import { addEvent, asWechatError, type EventSource, exchangeData } from './events.ts';
+import type { ClosedTrade } from './wechat/index.ts';
+
+export type CloseOutcome = 'closed' | 'paid' | 'unknown';
+
+/** Closes one trade at WeChat and then here. `unknown`: try again later, nothing was decided. */
+export async function closeTrade(
+  ctx: Context,
+  out_trade_no: string,
+  source: EventSource,
+): Promise<CloseOutcome> {
+  const first = await askTrade(ctx, out_trade_no, { source, min_gap_ms: 0 });
+  if (first.outcome === 'unknown') return 'unknown';
+  const trade = await held(ctx, out_trade_no);
+  if (trade.trade_state === 'SUCCESS' || trade.trade_state === 'REFUND') return 'paid';
+  if (trade.trade_state !== 'NOTPAY' && trade.trade_state !== 'USERPAYING') return 'closed';
+
+  let closed: ClosedTrade;
+  try {
+    closed = await ctx.payFor(trade).closeTrade(out_trade_no);
+  } catch (thrown) {
+    const error = asWechatError(thrown);
+    await addEvent(ctx.db, {
+      at: ctx.now(),
+      order_no: trade.order_no,
+      out_trade_no,
+      kind: 'close',
+      source,
+      data: exchangeData(error.exchange, error),
+    });
+    return 'unknown';
+  }
+  await addEvent(ctx.db, {
+    at: ctx.now(),
+    order_no: trade.order_no,
+    out_trade_no,
+    kind: 'close',
+    source,
+    data: { ...exchangeData(closed.exchange), outcome: closed.outcome },
+  });
+  const second = await askTrade(ctx, out_trade_no, { source, min_gap_ms: 0 });
+  const after = await held(ctx, out_trade_no);
+  if (after.trade_state === 'SUCCESS' || after.trade_state === 'REFUND') return 'paid';
+  if (after.trade_state === 'CLOSED' || after.trade_state === 'REVOKED') return 'closed';
+  // WeChat refused to close because it is paid, but a query does not say so yet: only a later query decides.
+  if (closed.outcome === 'paid' || second.outcome === 'unknown') return 'unknown';
+
+  // WeChat accepted the close (or never knew the number) and the query after it shows no payment.
+  const { verdict } = await ctx.settle({
+    source: 'query',
+    report: {
+      appid: trade.appid,
+      mch_id: trade.mch_id,
+      ...(trade.sub_mch_id === null ? {} : { sub_mch_id: trade.sub_mch_id }),
+      out_trade_no,
+      trade_state: 'CLOSED',
+    },
+  });
+  return verdict === 'applied' ? 'closed' : 'unknown';
+}
+
+async function held(ctx: Context, out_trade_no: string) {
+  const trade = await ctx.db.trade.findUniqueOrThrow({
+    where: { out_trade_no },
+    select: {
+      out_trade_no: true,
+      order_no: true,
+      api_version: true,
+      sign_type: true,
+      trade_state: true,
+      appid: true,
+      mch_id: true,
+      sub_mch_id: true,
+    },
+  });
+  return trade as typeof trade & Pick<AskableTrade, 'trade_state'>;
+}
+
+/**
+ * Ends an order whose time is over: every open trade is closed first, then the order. Returns when to try again,
+ * or undefined when the order is decided.
+ */
+export async function expireOrder(ctx: Context, order_no: string): Promise<Date | undefined> {
+  const order = await ctx.db.order.findUnique({
+    where: { order_no },
+    select: {
+      state: true,
+      expires_at: true,
+      trades: {
+        where: { trade_state: { in: ['NOTPAY', 'USERPAYING'] } },
+        select: { out_trade_no: true, expires_at: true },
+      },
+    },
+  });
+  if (order === null || order.state !== 'NOTPAY') return undefined;
+  const now = ctx.now();
+  const due_at = new Date(
+    Math.max(...[order, ...order.trades].map(({ expires_at }) => expires_at.getTime())),
+  );
+  if (due_at > now) return due_at;
+  for (const { out_trade_no } of order.trades) {
+    const outcome = await closeTrade(ctx, out_trade_no, 'worker');
+    if (outcome === 'paid') return undefined;
+    if (outcome === 'unknown') return new Date(ctx.now().getTime() + 10_000);
+  }
+  return (await closeOrder(ctx, order_no, 'worker')) ? undefined : new Date(ctx.now().getTime() + 10_000);
+}
+
+/** Closes an order none of whose trades can take money or has taken it; guarded, so a late payment cannot slip between. */
+export async function closeOrder(ctx: Context, order_no: string, source: EventSource): Promise<boolean> {
+  const now = ctx.now();
+  const closed = await ctx.db.$queryRaw<{ order_no: string }[]>(Prisma.sql`
+    WITH locked AS MATERIALIZED (
+      SELECT order_no FROM "order" WHERE order_no = ${order_no} AND state = 'NOTPAY' FOR UPDATE
+    ), closed AS (
+      UPDATE "order" o SET state = 'CLOSED', closed_at = ${now}
+      FROM locked WHERE o.order_no = locked.order_no AND o.state = 'NOTPAY' AND NOT EXISTS (
+        SELECT FROM trade t WHERE t.order_no = o.order_no
+          AND t.trade_state IN ('NOTPAY', 'USERPAYING', 'SUCCESS', 'REFUND'))
+      RETURNING o.order_no
+    ), told AS (
+      INSERT INTO event (at, order_no, kind, source, data)
+      SELECT ${now}, order_no, 'order_closed', ${source}, '{"from":"NOTPAY","to":"CLOSED"}'::jsonb FROM closed
+    )
+    SELECT order_no FROM closed`);
+  return closed.length === 1;
+}
