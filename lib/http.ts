@@ -1,0 +1,123 @@
+/**
+ * What every doorway needs and no doorway should repeat: reading a bounded body, parsing it to primitives,
+ * refusing other sites, and turning anything thrown into a coded answer. It knows no business.
+ */
+import type { z } from 'zod';
+import type { Context } from './context.ts';
+import { AppError, type ErrorBody, explain } from './errors.ts';
+import { randomText } from './numbers.ts';
+
+export const jsonBodyLimit_bytes = 16 * 1_024;
+
+/** Reads at most `limit` bytes and stops reading there; undefined when there were more. */
+export async function readBounded(request: Request, limit: number): Promise<Uint8Array | undefined> {
+  if (request.body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = request.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    length += value.byteLength;
+    if (length > limit) {
+      await reader.cancel();
+      return undefined;
+    }
+    chunks.push(value);
+  }
+  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
+}
+
+/** A JSON body as primitives of the schema; everything else is refused by name. */
+export async function readJson<Schema extends z.ZodType>(
+  request: Request,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  if (request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() !== 'application/json') {
+    throw new AppError('not_json');
+  }
+  const bytes = await readBounded(request, jsonBodyLimit_bytes);
+  if (bytes === undefined) throw new AppError('body_too_large');
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new AppError('bad_request', { detail: 'the body is not valid JSON', cause });
+  }
+  return parseInput(schema, value);
+}
+
+/** Parses anything to the schema; the refusal names the field as the caller wrote it. */
+export function parseInput<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = issue?.path.join('.') || undefined;
+  throw new AppError('bad_request', {
+    field,
+    detail: `${field ?? 'body'}: ${issue?.message ?? 'is not valid'}`,
+    cause: parsed.error,
+  });
+}
+
+/** A write must come from our own pages; a missing or `null` origin is somebody else's. */
+export function requireOwnOrigin(ctx: Context, request: Request): void {
+  if (request.headers.get('origin') !== new URL(ctx.config.PUBLIC_URL).origin) {
+    throw new AppError('foreign_origin');
+  }
+}
+
+/** JSON that no cache keeps: everything we answer belongs to one person at one moment. */
+export function answerJson(body: unknown, status = 200, headers: Record<string, string> = {}): Response {
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Cache-Control': 'private, no-store',
+      ...headers,
+    },
+  });
+}
+
+export function languageOf(request: { headers: Headers }): 'zh' | 'en' {
+  return /^\s*en\b/i.test(request.headers.get('accept-language') ?? '') ? 'en' : 'zh';
+}
+
+/**
+ * The payer's address. The last `TRUSTED_PROXIES` entries of X-Forwarded-For are written by machines we trust;
+ * without any, Next itself writes the peer's address there.
+ */
+export function clientIp(ctx: Context, headers: Headers): string {
+  const hops = (headers.get('x-forwarded-for') ?? '')
+    .split(',')
+    .map((hop) => hop.trim())
+    .filter((hop) => hop !== '');
+  const address = hops.at(-Math.max(1, ctx.config.TRUSTED_PROXIES)) ?? '127.0.0.1';
+  const bare = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/^\[(.*)\](:\d+)?$/, '$1');
+  return /^[0-9a-fA-F:.]{2,45}$/.test(bare) ? bare : '127.0.0.1';
+}
+
+/** Runs a doorway: what it returns is the answer, what it throws becomes a coded one and, if ours, a log line. */
+export async function answering(
+  ctx: Context,
+  request: Request,
+  doorway: () => Promise<Response>,
+): Promise<Response> {
+  try {
+    return await doorway();
+  } catch (thrown) {
+    const error = thrown instanceof AppError ? thrown : new AppError('internal', { cause: thrown });
+    const body: ErrorBody = {
+      error: {
+        code: error.code,
+        message: explain(error, languageOf(request)),
+        ...(error.field === undefined ? {} : { field: error.field }),
+      },
+    };
+    if (error.status >= 500) {
+      body.error.support_id = randomText(8);
+      ctx.log.error({ support_id: body.error.support_id, code: error.code, err: error.cause ?? error });
+    }
+    return answerJson(body, error.status);
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The worker's side of the queues: what each job does, and how it plans the next one. Every handler may run twice,
+ * late, or on another machine, and changes nothing that is already so.
+ */
+import { PgBoss } from 'pg-boss';
+import { askTrade, nextAsk } from './ask.ts';
+import { expireOrder } from './close.ts';
+import type { Context } from './context.ts';
+import { Prisma } from './db.ts';
+import { enqueue, type JobData, type QueueName, queueSchema, queues } from './queues.ts';
+
+export { prepareQueues } from './queues.ts';
+
+type Handlers = { [Name in QueueName]: (ctx: Context, data: JobData[Name]) => Promise<void> };
+
+export const handlers: Handlers = {
+  async trade_ask(ctx, { out_trade_no }) {
+    const before = await ctx.db.trade.findUnique({ where: { out_trade_no }, select: askColumns });
+    if (before === null || before.trade_state !== 'NOTPAY') return;
+    // A page may have asked a moment ago; then this turn is skipped, not the next.
+    await askTrade(ctx, out_trade_no, { source: 'worker', min_gap_ms: 2_000 });
+    const trade = await ctx.db.trade.findUnique({ where: { out_trade_no }, select: askColumns });
+    if (trade === null || trade.trade_state !== 'NOTPAY') return;
+    const next_at = nextAsk(trade.created_at, ctx.now());
+    // From then on the expiry of the order asks, closes and asks again.
+    if (next_at >= trade.expires_at) return;
+    await ctx.db.$executeRaw(enqueue('trade_ask', { out_trade_no }, out_trade_no, next_at));
+  },
+
+  async order_expire(ctx, { order_no }) {
+    const again_at = await expireOrder(ctx, order_no);
+    if (again_at !== undefined) {
+      await ctx.db.$executeRaw(enqueue('order_expire', { order_no }, order_no, again_at));
+    }
+  },
+
+  async order_paid(ctx, { order_no }) {
+    const now = ctx.now();
+    // One guarded statement: served once, however often the job runs.
+    await ctx.db.$executeRaw(Prisma.sql`
+      WITH served AS (
+        UPDATE "order" SET served_at = ${now}
+        WHERE order_no = ${order_no} AND state = 'SUCCESS' AND served_at IS NULL RETURNING order_no)
+      INSERT INTO event (at, order_no, kind, source, data)
+      SELECT ${now}, order_no, 'order_served', 'worker', '{}'::jsonb FROM served`);
+  },
+
+  async sweep(ctx) {
+    await sweep(ctx);
+  },
+};
+
+const askColumns = { trade_state: true, created_at: true, expires_at: true } as const;
+
+/** Finds what lost its job (a restore, a purged queue, a bug) and gives it a new one; forgets what has expired. */
+export async function sweep(ctx: Context): Promise<void> {
+  const now = ctx.now();
+  const ago = (minutes: number): Date => new Date(now.getTime() - minutes * 60_000);
+  const trades = await ctx.db.trade.findMany({
+    where: {
+      trade_state: 'NOTPAY',
+      created_at: { lt: ago(2) },
+      expires_at: { gt: now },
+      OR: [{ asked_at: null }, { asked_at: { lt: ago(10) } }],
+    },
+    select: { out_trade_no: true },
+    take: 500,
+  });
+  for (const { out_trade_no } of trades) {
+    await ctx.db.$executeRaw(enqueue('trade_ask', { out_trade_no }, out_trade_no, now));
+  }
+  const orders = await ctx.db.order.findMany({
+    where: {
+      OR: [
+        { state: 'NOTPAY', expires_at: { lt: ago(8) } },
+        { state: 'SUCCESS', served_at: null, paid_at: { lt: ago(2) } },
+      ],
+    },
+    select: { order_no: true, state: true },
+    take: 500,
+  });
+  for (const { order_no, state } of orders) {
+    const queue = state === 'NOTPAY' ? 'order_expire' : 'order_paid';
+    await ctx.db.$executeRaw(enqueue(queue, { order_no }, order_no, now));
+  }
+  await ctx.db.oauth_state.deleteMany({ where: { created_at: { lt: ago(60) } } });
+  await ctx.db.session.deleteMany({ where: { expires_at: { lt: ago(7 * 24 * 60) } } });
+  await ctx.db.login_attempt.deleteMany({ where: { at: { lt: ago(24 * 60) } } });
+}
+
+export interface Worker {
+  /** Takes no new job, waits for the running ones, at most ten seconds. */
+  stop: () => Promise<void>;
+}
+
+/** Starts working on every queue. Several workers may run on one database. */
+export async function startWorker(ctx: Context): Promise<Worker> {
+  const boss = new PgBoss({
+    connectionString: ctx.config.DATABASE_URL,
+    schema: queueSchema,
+    application_name: 'guitai-worker',
+    max: 4,
+    migrate: false,
+    superviseIntervalSeconds: 30,
+    monitorIntervalSeconds: 30,
+  });
+  boss.on('error', (err) => ctx.log.error({ err }, 'job queue'));
+  await boss.start();
+  const take = async <Name extends QueueName>(name: Name): Promise<void> => {
+    await boss.work<JobData[Name]>(
+      name,
+      { pollingIntervalSeconds: 0.5, localConcurrency: name === 'sweep' ? 1 : 2 },
+      async (jobs) => {
+        for (const { data } of jobs) await handlers[name](ctx, data);
+      },
+    );
+  };
+  for (const name of Object.keys(queues) as QueueName[]) await take(name);
+  await boss.schedule('sweep', '* * * * *', {}, { tz: 'Asia/Shanghai' });
+  return { stop: () => boss.stop({ graceful: true, timeout: 9_000, close: true }) };
+}
