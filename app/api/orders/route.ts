@@ -1,0 +1,19 @@
+/** Placing an order: once per `checkout_key`, priced by us. A browser without a session gets one here. */
+import { context } from '../../../lib/context.ts';
+import { answering, answerJson, readJson, requireOwnOrigin } from '../../../lib/http.ts';
+import { orderInput, placeOrder } from '../../../lib/orders.ts';
+import { beginSession, readSession } from '../../../lib/sessions.ts';
+
+export function POST(request: Request): Promise<Response> {
+  const ctx = context();
+  return answering(ctx, request, async () => {
+    requireOwnOrigin(ctx, request);
+    const input = await readJson(request, orderInput);
+    const known = await readSession(ctx, 'shopper', request);
+    const begun = known === undefined ? await beginSession(ctx, 'shopper') : undefined;
+    const session = known ?? begun?.session;
+    if (session === undefined) throw new Error('a session is either known or begun');
+    const order = await placeOrder(ctx, session, input);
+    return answerJson(order, 201, begun === undefined ? {} : { 'Set-Cookie': begun.set_cookie });
+  });
+}
