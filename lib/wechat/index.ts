@@ -1,0 +1,16 @@
+/**
+ * The one door of the protocol room. Whoever wants WeChat goes through here; nothing behind it opens a database, reads
+ * the environment or keeps state.
+ */
+export { fitDescription, MAX_DESCRIPTION_BYTES } from './description.ts';
+export { NotificationError, type NotificationVerdict, type Outcome, WechatError } from './errors.ts';
+export { type Authorised, authorizeUrl, exchangeCode, type OauthScope } from './oauth.ts';
+export { fetchJsapiTicket, fetchStableToken } from './official_account.ts';
+export { OfficialAccountError } from './official_account_errors.ts';
+export type * from './types.ts';
+export type { WechatPayV2Config } from './v2/call.ts';
+export type { ClientCertificate } from './v2/certificate.ts';
+export { createWechatPayV2 } from './v2/client.ts';
+export { acknowledgeV2 } from './v2/notifications.ts';
+export type { SignTypeV2 } from './v2/sign.ts';
+export { parseXml, XmlError, type XmlFields } from './xml.ts';

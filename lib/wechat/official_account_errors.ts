@@ -1,0 +1,91 @@
+/**
+ * The official account's errcodes in plain words, and the console page that mends each where there is one. Words for
+ * the operator; the page a shopper sees has its own.
+ *
+ * Source: WeChat Official Accounts, 网页授权, 全局返回码.
+ */
+import type { Outcome } from './errors.ts';
+
+export interface ErrcodeWords {
+  zh: string;
+  en: string;
+  /** Where in WeChat's console to mend it. */
+  console_page?: string;
+}
+
+const BASIC_SETTINGS = '公众平台 → 设置与开发 → 基本配置';
+const PERMISSIONS = '公众平台 → 设置与开发 → 接口权限';
+const IP_WHITELIST = `${BASIC_SETTINGS} → IP白名单`;
+
+const WORDS: ReadonlyMap<number, ErrcodeWords> = new Map([
+  [-1, words('微信系统繁忙，请稍后重试', 'WeChat is busy; try again')],
+  [
+    40001,
+    words('AppSecret 错误，或 access_token 无效', 'wrong AppSecret, or invalid access_token', BASIC_SETTINGS),
+  ],
+  [40003, words('openid 不正确', 'the openid is not one of this account')],
+  [40013, words('AppID 不正确', 'the appid is wrong', BASIC_SETTINGS)],
+  [40014, words('access_token 不正确', 'the access_token is invalid')],
+  [40029, words('授权码 code 无效，请重新授权', 'the code is invalid; authorise again')],
+  [40030, words('refresh_token 无效', 'the refresh_token is invalid')],
+  [40125, words('AppSecret 不正确', 'the AppSecret is wrong', BASIC_SETTINGS)],
+  [40163, words('授权码 code 已被使用，请重新授权', 'the code has been used already; authorise again')],
+  [40164, words('服务器 IP 不在白名单中', 'our server address is not on the whitelist', IP_WHITELIST)],
+  [40243, words('AppSecret 已被冻结', 'the AppSecret is frozen', BASIC_SETTINGS)],
+  [41001, words('缺少 access_token', 'the access_token is missing')],
+  [41002, words('缺少 AppID', 'the appid is missing')],
+  [41004, words('缺少 AppSecret', 'the AppSecret is missing')],
+  [41008, words('缺少授权码 code', 'the code is missing')],
+  [42001, words('access_token 已过期', 'the access_token has expired')],
+  [42002, words('refresh_token 已过期', 'the refresh_token has expired')],
+  [42003, words('授权码 code 已过期，请重新授权', 'the code has expired; authorise again')],
+  [42007, words('用户修改了微信密码，需重新授权', 'the user changed the password; authorise again')],
+  [43001, words('需要 GET 请求', 'WeChat wants GET here')],
+  [43002, words('需要 POST 请求', 'WeChat wants POST here')],
+  [43003, words('需要 HTTPS', 'WeChat wants HTTPS here')],
+  [43004, words('需要用户关注公众号', 'the user does not follow the account')],
+  [43019, words('用户在黑名单中', 'the user is on the blacklist')],
+  [45009, words('接口当日调用次数已用完', 'the daily quota is used up', PERMISSIONS)],
+  [45011, words('接口调用过于频繁，请稍后重试', 'too many calls this minute; try again')],
+  [48001, words('公众号没有该接口的权限', 'the account has no right to this API', PERMISSIONS)],
+  [48004, words('该接口已被封禁', 'this API is banned for the account', PERMISSIONS)],
+  [50001, words('用户未授权该接口', 'the user did not authorise this')],
+  [50002, words('用户受限，请联系微信客服', 'the user is restricted by WeChat')],
+]);
+
+/** Codes after which the same call may well succeed. */
+const PASSING: ReadonlySet<number> = new Set([-1, 45011]);
+
+export class OfficialAccountError extends Error {
+  override readonly name = 'OfficialAccountError';
+  /** `refused`: WeChat said no. `unknown`: busy, too often, or no answer: trying again may help. */
+  readonly outcome: Outcome;
+  /** WeChat's number; absent when it did not answer as itself. */
+  readonly errcode: number | undefined;
+  /** The number as text, or ours: `NO_ANSWER`, `BAD_ANSWER`, `HTTP_502`. */
+  readonly code: string;
+  /** WeChat's English text, with its `rid`; never holds our secret. */
+  readonly errmsg: string;
+  readonly zh: string;
+  readonly en: string;
+  readonly console_page: string | undefined;
+
+  constructor(errcode: number | undefined, code: string, errmsg: string, cause?: unknown) {
+    const known = errcode === undefined ? NO_ERRCODE : WORDS.get(errcode);
+    const { zh, en, console_page } = known ?? words(`微信返回错误 ${code}`, `WeChat answered error ${code}`);
+    super(`${code}: ${en}`, cause === undefined ? undefined : { cause });
+    this.outcome = errcode === undefined || PASSING.has(errcode) ? 'unknown' : 'refused';
+    this.errcode = errcode;
+    this.code = code;
+    this.errmsg = errmsg;
+    this.zh = zh;
+    this.en = en;
+    this.console_page = console_page;
+  }
+}
+
+const NO_ERRCODE = words('微信没有正常应答，请稍后重试', 'WeChat did not answer as it should; try again');
+
+function words(zh: string, en: string, console_page?: string): ErrcodeWords {
+  return console_page === undefined ? { zh, en } : { zh, en, console_page };
+}
