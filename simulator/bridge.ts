@@ -1,0 +1,297 @@
+// What happens when a page inside WeChat calls the bridge: the checks WeChat makes before it shows the payment
+// sheet, and the end of each call. It believes nothing the page says but its parameters.
+
+import { type Answer, type Call, type Door, type Family, json } from './http.ts';
+import { orderBehind, payerFor, payOrder, Refusal } from './orders.ts';
+import { type Invocation, merchantOf, type Platform, userOf } from './platform.ts';
+import { signV2 } from './sign_v2.ts';
+import { type Order, orderKey } from './store.ts';
+
+const NAME = 'get_brand_wcpay_request';
+const WAIT_MS = 15_000;
+
+/** Ends every open call on this order; tells how many there were. */
+export function wakeInvocations(platform: Platform, order: Order, outcome: 'paid' | 'cancelled'): number {
+  let woken = 0;
+  for (const one of platform.invocations.values()) {
+    if (one.mch_id !== order.mch_id || one.out_trade_no !== order.out_trade_no || one.outcome !== 'open')
+      continue;
+    one.outcome = outcome;
+    woken += 1;
+    for (const wake of one.wake.splice(0)) wake();
+  }
+  return woken;
+}
+
+/** A call WeChat turns away: what the callback gets, what the screen says, and why in plain words. */
+class TurnedAway extends Error {
+  readonly err_msg: string;
+  readonly screen: string;
+  readonly why: string;
+  constructor(err_msg: string, screen: string, why: string) {
+    super(why);
+    this.err_msg = err_msg;
+    this.screen = screen;
+    this.why = why;
+  }
+}
+
+type Invoked = {
+  method: string;
+  params: Record<string, unknown>;
+  page_url: string;
+  first_url: string;
+  platform: string;
+  openid: string;
+};
+
+/**
+ * Whether a page may start a payment: a bare domain compares scheme and host, a directory must be the page's own
+ * directory to the letter.
+ */
+export function withinDirectories(page_url: string, directories: string[]): boolean {
+  if (!URL.canParse(page_url)) return false;
+  const page = new URL(page_url);
+  const own = page.pathname.slice(0, page.pathname.lastIndexOf('/') + 1);
+  return directories.some((directory) => {
+    if (!URL.canParse(directory)) return false;
+    const registered = new URL(directory);
+    if (registered.origin !== page.origin) return false;
+    return registered.pathname === '/' || registered.pathname === own;
+  });
+}
+
+const lacking = (name: string, why: string) =>
+  new TurnedAway(`调用支付JSAPI缺少参数: ${name}`, `调用支付JSAPI缺少参数: ${name}`, why);
+
+/** All that is looked at before the sheet appears. */
+function checkPayment(platform: Platform, invoked: Invoked): { order: Order; prepay_id: string } {
+  const judged = invoked.platform === 'ios' ? invoked.first_url : invoked.page_url;
+  const { payment_directories } = platform.store.state;
+  if (!withinDirectories(judged, payment_directories)) {
+    const whose =
+      invoked.platform === 'ios' ? 'iOS judges the first page opened' : 'Android judges the present page';
+    throw new TurnedAway(
+      '当前页面的URL未注册',
+      `当前页面的URL未注册：${judged}`,
+      `${judged} lies in none of the payment directories ${payment_directories.join(', ') || '(none registered)'}; ${whose}`,
+    );
+  }
+  const p: Record<string, string> = {};
+  for (const name of ['appId', 'timeStamp', 'nonceStr', 'package', 'signType', 'paySign']) {
+    const value = invoked.params[name];
+    if (value === undefined || value === null || value === '')
+      throw lacking(name, `${name} is missing or empty`);
+    if (typeof value !== 'string') {
+      throw lacking(name, `${name} is a ${typeof value}, it must be a string (iOS fails on anything else)`);
+    }
+    p[name] = value;
+  }
+  const prepay_id = /^prepay_id=(.+)$/.exec(p.package ?? '')?.[1];
+  if (prepay_id === undefined) throw lacking('total_fee', `package is ${p.package}, it must be prepay_id=…`);
+  const { order, prepay } = found(platform, prepay_id);
+  if (order.appid !== p.appId) {
+    throw lacking('total_fee', `appId ${p.appId} is not the order's appid ${order.appid}`);
+  }
+  if (order.trade_type !== 'JSAPI')
+    throw lacking('total_fee', `the prepay_id is for ${order.trade_type}, not JSAPI`);
+  if (!/^\d{10}$/.test(p.timeStamp ?? '')) {
+    throw lacking('timeStamp', `timeStamp ${p.timeStamp} is not a 10-digit number of seconds`);
+  }
+  const merchant = merchantOf(platform, order.mch_id);
+  if (merchant === undefined) throw lacking('total_fee', `merchant ${order.mch_id} is gone`);
+  const { paySign, ...signed } = p;
+  const right =
+    order.sign_type === p.signType && signV2(signed, order.sign_type, merchant.api_v2_key) === paySign;
+  if (!right) {
+    const why =
+      order.sign_type === p.signType
+        ? 'paySign does not fit appId, nonceStr, package, signType, timeStamp and the API v2 key'
+        : `signType is ${p.signType}, the order was placed with ${order.sign_type}`;
+    throw new TurnedAway(`${NAME}:cancel`, '支付验证签名失败', why);
+  }
+  if (order.payment !== undefined) {
+    throw new TurnedAway(`${NAME}:fail`, '该订单已支付', `${order.out_trade_no} is already paid`);
+  }
+  if (order.state !== 'NOTPAY') {
+    throw new TurnedAway(
+      `${NAME}:fail`,
+      '该订单已关闭',
+      `${order.out_trade_no} is closed by ${order.closed_by ?? '?'}`,
+    );
+  }
+  if (prepay.dead_at_ms <= platform.clock.now())
+    throw lacking('total_fee', 'the prepay_id is older than 2 hours');
+  const payer = userOf(platform, invoked.openid, order.appid);
+  if (payer === undefined || (order.openid !== '' && order.openid !== invoked.openid)) {
+    throw new TurnedAway(
+      `${NAME}:fail`,
+      '支付失败：下单帐号与支付帐号不一致',
+      `the order is for ${order.openid}, the phone belongs to ${invoked.openid || 'nobody'}`,
+    );
+  }
+  return { order, prepay_id };
+}
+
+function found(platform: Platform, prepay_id: string) {
+  try {
+    const { order, prepay } = orderBehind(platform, { prepay_id });
+    if (prepay !== undefined) return { order, prepay };
+  } catch (cause) {
+    if (!(cause instanceof Refusal)) throw cause;
+  }
+  throw lacking('total_fee', `nobody was given the prepay_id ${prepay_id}`);
+}
+
+function note(
+  platform: Platform,
+  call: Call,
+  answer: unknown,
+  code: string,
+  why: string,
+  out_trade_no: string,
+): void {
+  platform.log.add({
+    at_ms: call.at_ms,
+    kind: 'bridge',
+    method: 'BRIDGE',
+    path: call.path,
+    request: call.body.toString('utf8'),
+    status: 200,
+    answer: JSON.stringify(answer),
+    out_trade_no,
+    code,
+    why,
+    faults: [],
+  });
+}
+
+function invoke(platform: Platform, call: Call, body: Record<string, unknown>): Answer {
+  const word = (name: string) => (typeof body[name] === 'string' ? body[name] : '');
+  const { params } = body;
+  const invoked: Invoked = {
+    method: word('method'),
+    params: typeof params === 'object' && params !== null ? Object.fromEntries(Object.entries(params)) : {},
+    page_url: word('page_url'),
+    first_url: word('first_url') || word('page_url'),
+    platform: word('platform') || 'android',
+    openid: word('openid') || (platform.store.state.users[0]?.openid ?? ''),
+  };
+  if (invoked.method !== 'getBrandWCPayRequest') {
+    note(platform, call, {}, '', '', '');
+    return json(200, { err_msg: `${invoked.method}:ok` });
+  }
+  try {
+    const { order, prepay_id } = checkPayment(platform, invoked);
+    const one: Invocation = {
+      invocation_id: platform.ids.hex(24),
+      mch_id: order.mch_id,
+      out_trade_no: order.out_trade_no,
+      prepay_id,
+      openid: invoked.openid,
+      outcome: 'open',
+      wake: [],
+    };
+    platform.invocations.set(one.invocation_id, one);
+    const user = userOf(platform, invoked.openid, order.appid);
+    const answer = {
+      invocation_id: one.invocation_id,
+      out_trade_no: order.out_trade_no,
+      sheet: {
+        total_fen: order.total_fen,
+        merchant: merchantOf(platform, order.mch_id)?.name ?? '',
+        body: order.body,
+        payer: user?.nickname ?? '',
+        balance_fen: user?.balance_fen ?? 0,
+      },
+    };
+    note(platform, call, answer, '', '', order.out_trade_no);
+    return json(200, answer);
+  } catch (cause) {
+    if (!(cause instanceof TurnedAway)) throw cause;
+    const answer = { err_msg: cause.err_msg, screen: cause.screen, why: cause.why };
+    note(platform, call, answer, cause.err_msg, cause.why, '');
+    return json(200, answer);
+  }
+}
+
+/** The thumb on 支付 or 关闭: `action` pay or cancel. */
+function finish(platform: Platform, call: Call, body: Record<string, unknown>): Answer {
+  const one = platform.invocations.get(String(body.invocation_id ?? ''));
+  if (one === undefined) return json(404, { code: 'NOT_FOUND', message: 'no such bridge call' });
+  const order = platform.store.state.orders[orderKey(one.mch_id, one.out_trade_no)];
+  if (order === undefined) return json(404, { code: 'NOT_FOUND', message: 'the order is gone' });
+  if (body.action !== 'pay') {
+    one.outcome = 'cancelled';
+    const answer = { err_msg: `${NAME}:cancel` };
+    note(platform, call, answer, '', '', order.out_trade_no);
+    return json(200, answer);
+  }
+  try {
+    const { prepay } = orderBehind(platform, { prepay_id: one.prepay_id });
+    payOrder(platform, order, prepay, payerFor(platform, order, one.openid));
+    wakeInvocations(platform, order, 'paid');
+    const answer = { err_msg: `${NAME}:ok` };
+    note(platform, call, answer, '', '', order.out_trade_no);
+    return json(200, answer);
+  } catch (cause) {
+    if (!(cause instanceof Refusal)) throw cause;
+    const answer = {
+      err_msg: `${NAME}:fail`,
+      err_desc: cause.text,
+      code: cause.code,
+      screen: cause.text,
+      why: cause.why,
+    };
+    note(platform, call, answer, cause.code, cause.why, order.out_trade_no);
+    return json(200, answer);
+  }
+}
+
+/** Waits until the control door pays or cancels; answers `open` after a while, to be asked again. */
+async function wait(platform: Platform, _call: Call, body: Record<string, unknown>): Promise<Answer> {
+  const one = platform.invocations.get(String(body.invocation_id ?? ''));
+  if (one === undefined) return json(404, { code: 'NOT_FOUND', message: 'no such bridge call' });
+  if (one.outcome === 'open') {
+    await Promise.race([new Promise<void>((wake) => one.wake.push(wake)), platform.clock.sleep(WAIT_MS)]);
+  }
+  return json(200, { outcome: one.outcome });
+}
+
+/** Any page may call these: WeChat's bridge has no origin of its own. */
+function open(
+  handle: (platform: Platform, call: Call, body: Record<string, unknown>) => Answer | Promise<Answer>,
+): Door {
+  return async (platform, call) => {
+    const cors = {
+      'Access-Control-Allow-Origin': '*',
+      'Access-Control-Allow-Headers': 'content-type',
+      'Access-Control-Allow-Methods': 'POST',
+      'Access-Control-Allow-Private-Network': 'true',
+    };
+    if (call.method === 'OPTIONS') return { status: 204, headers: cors, body: '' };
+    if (call.method !== 'POST') return json(405, { code: 'METHOD_NOT_ALLOWED', message: 'POST only' }, cors);
+    let body: Record<string, unknown>;
+    try {
+      body = Object.fromEntries(Object.entries(JSON.parse(call.body.toString('utf8')) as object));
+    } catch (cause) {
+      return json(
+        400,
+        { code: 'BAD_REQUEST', message: cause instanceof Error ? cause.message : String(cause) },
+        cors,
+      );
+    }
+    const answer = await handle(platform, call, body);
+    return { ...answer, headers: { ...answer.headers, ...cors } };
+  };
+}
+
+export const bridge: Family = {
+  name: 'bridge',
+  logged: false,
+  doors: {
+    '/_sim/bridge/invoke': open(invoke),
+    '/_sim/bridge/finish': open(finish),
+    '/_sim/bridge/wait': open(wait),
+  },
+};

@@ -1,0 +1,373 @@
+// The control door under /_sim/: what the merchant's console, the payer's thumb and the test's hand do. It is no
+// part of WeChat; everything here answers JSON.
+
+import { wakeInvocations } from './bridge.ts';
+import { shopSettings } from './demo.ts';
+import { UnknownFault } from './faults.ts';
+import { type Answer, type Call, type Door, type Family, json } from './http.ts';
+import { type Handle, orderBehind, payerFor, payOrder, Refusal, settledByTime } from './orders.ts';
+import { type Platform, userOf } from './platform.ts';
+import type { Notification, Order } from './store.ts';
+import { beijing14, beijingIso } from './time.ts';
+
+/** A mistake in a control request, answered with 400. */
+class BadRequest extends Error {}
+
+const STATUS: Record<string, number> = {
+  ORDERNOTEXIST: 404,
+  ORDERPAID: 409,
+  ORDERCLOSED: 409,
+  NOTENOUGH: 402,
+  BUYER_MISMATCH: 403,
+};
+
+function bodyOf(call: Call): Record<string, unknown> {
+  if (call.body.length === 0) return {};
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(call.body.toString('utf8'));
+  } catch (cause) {
+    throw new BadRequest(`the body is no JSON: ${cause instanceof Error ? cause.message : String(cause)}`);
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
+    throw new BadRequest('the body must be a JSON object');
+  }
+  return Object.fromEntries(Object.entries(parsed));
+}
+
+function text(body: Record<string, unknown>, name: string): string | undefined {
+  const value = body[name];
+  if (value === undefined || value === null || value === '') return undefined;
+  if (typeof value !== 'string') throw new BadRequest(`${name} must be a string`);
+  return value;
+}
+
+function texts(body: Record<string, unknown>, name: string): string[] | undefined {
+  const value = body[name];
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value) || !value.every((v) => typeof v === 'string')) {
+    throw new BadRequest(`${name} must be a list of strings`);
+  }
+  return value;
+}
+
+function handleOf(body: Record<string, unknown>): Handle {
+  const handle: Handle = {};
+  for (const name of ['out_trade_no', 'mch_id', 'prepay_id', 'code_url', 'h5_url'] as const) {
+    const value = text(body, name);
+    if (value !== undefined) handle[name] = value;
+  }
+  if (handle.h5_url !== undefined && !URL.canParse(handle.h5_url))
+    throw new BadRequest('h5_url is no address');
+  const named = ['out_trade_no', 'prepay_id', 'code_url', 'h5_url'].filter((n) => n in handle);
+  if (named.length !== 1)
+    throw new BadRequest('name the order by one of out_trade_no, prepay_id, code_url, h5_url');
+  return handle;
+}
+
+/** An order as the control door shows it: WeChat's words, amounts in fen, times in Beijing. */
+export function showOrder(platform: Platform, given: Order) {
+  const order = settledByTime(platform, given);
+  const { payment } = order;
+  return {
+    mch_id: order.mch_id,
+    appid: order.appid,
+    out_trade_no: order.out_trade_no,
+    trade_type: order.trade_type,
+    trade_state: order.state,
+    total_fee: order.total_fen,
+    total_fen: order.total_fen,
+    body: order.body,
+    attach: order.attach,
+    sign_type: order.sign_type,
+    notify_url: order.notify_url,
+    openid: payment?.openid ?? order.openid,
+    prepay_id: order.prepays.at(-1)?.prepay_id,
+    code_url: order.prepays.at(-1)?.code_url,
+    h5_url: order.prepays.at(-1)?.h5_url,
+    made_at: beijingIso(order.made_at_ms),
+    expires_at: beijingIso(order.expires_at_ms),
+    closed_by: order.closed_by,
+    ...(payment === undefined
+      ? {}
+      : {
+          transaction_id: payment.transaction_id,
+          paid_at: beijingIso(payment.paid_at_ms),
+          time_end: beijing14(payment.paid_at_ms),
+          bank_type: payment.bank_type,
+          cash_fen: payment.cash_fen,
+          coupon_fen: payment.coupon_fen,
+        }),
+  };
+}
+
+export function showNotification(n: Notification) {
+  return {
+    ...n,
+    made_at: beijingIso(n.made_at_ms),
+    next_attempt_at: n.next_attempt_at_ms === null ? null : beijingIso(n.next_attempt_at_ms),
+    attempts: n.attempts.map((a) => ({ ...a, at: beijingIso(a.at_ms) })),
+  };
+}
+
+async function config(platform: Platform): Promise<Answer> {
+  const { state } = platform.store;
+  const [account] = state.accounts;
+  const { keyring } = platform;
+  const platformCertificate = keyring.certificate('platform', 'Tenpay.com sign platform');
+  const merchants = state.merchants.map((m) => {
+    const own = keyring.certificate(`merchant ${m.mch_id}`, m.mch_id);
+    return {
+      mch_id: m.mch_id,
+      appid: m.appid,
+      name: m.name,
+      api_v2_key: m.api_v2_key,
+      api_v3_key: m.api_v3_key,
+      sign_type: m.sign_type,
+      merchant_cert_pem: own.cert_pem,
+      merchant_key_pem: own.key_pem,
+      merchant_cert_serial: own.serial,
+      platform_cert_pem: platformCertificate.cert_pem,
+      platform_cert_serial: platformCertificate.serial,
+      platform_public_key_id: `PUB_KEY_ID_0${m.mch_id}2024010100000000000000000000`,
+      platform_public_key_pem: keyring.publicPem('platform public key'),
+      products: m.products,
+      balance_fen: m.balance_fen,
+      modes: m.modes,
+    };
+  });
+  return json(200, {
+    base_url: platform.addresses.url,
+    phone_url: platform.addresses.phone_url,
+    official_account: account && {
+      appid: account.appid,
+      secret: account.secret,
+      token: account.token,
+      encoding_aes_key: account.encoding_aes_key,
+      name: account.name,
+    },
+    other_accounts: state.accounts.slice(1),
+    shop_origin: state.shop_origin,
+    payment_directories: state.payment_directories,
+    oauth_domains: state.oauth_domains,
+    merchants,
+    users: state.users.map((u) => ({
+      openid: u.openid,
+      nickname: u.nickname,
+      balance_fen: u.balance_fen,
+      is_subscribe: u.is_subscribe,
+      openids: u.openids,
+    })),
+    strict: platform.strict,
+    now: beijingIso(platform.clock.now()),
+    now_ms: platform.clock.now(),
+  });
+}
+
+function pay(platform: Platform, call: Call): Answer {
+  const body = bodyOf(call);
+  const { order, prepay } = orderBehind(platform, handleOf(body));
+  call.out_trade_no = order.out_trade_no;
+  const coupon_fen = body.coupon_fen;
+  if (coupon_fen !== undefined && typeof coupon_fen !== 'number')
+    throw new BadRequest('coupon_fen must be a number');
+  const user = payerFor(platform, order, text(body, 'openid'));
+  payOrder(platform, order, prepay, user, {
+    ...(coupon_fen === undefined ? {} : { coupon_fen }),
+    late: body.late === true,
+  });
+  wakeInvocations(platform, order, 'paid');
+  return json(200, showOrder(platform, order));
+}
+
+function cancel(platform: Platform, call: Call): Answer {
+  const { order } = orderBehind(platform, handleOf(bodyOf(call)));
+  call.out_trade_no = order.out_trade_no;
+  const released = wakeInvocations(platform, order, 'cancelled');
+  return json(200, { ...showOrder(platform, order), released });
+}
+
+async function clock(platform: Platform, call: Call): Promise<Answer> {
+  if (call.method !== 'GET') {
+    const { advance_s } = bodyOf(call);
+    if (typeof advance_s !== 'number' || !(advance_s >= 0) || advance_s > 10 * 366 * 86400) {
+      throw new BadRequest('advance_s must be a number of seconds, 0 or more: the clock never goes back');
+    }
+    await platform.notifier.advance(advance_s * 1000);
+    for (const order of Object.values(platform.store.state.orders)) settledByTime(platform, order);
+  }
+  const now_ms = platform.clock.now();
+  return json(200, {
+    now: beijingIso(now_ms),
+    now_ms,
+    ahead_s: Math.round(platform.store.state.clock_offset_ms / 1000),
+  });
+}
+
+function ledger(platform: Platform, call: Call): Answer {
+  const { state } = platform.store;
+  const since = Number(call.query.get('since') ?? 0);
+  const number = call.query.get('out_trade_no') ?? '';
+  const entries = state.ledger.filter(
+    (e) => e.entry_id > since && (number === '' || e.out_trade_no === number),
+  );
+  return json(200, {
+    now: beijingIso(platform.clock.now()),
+    entries: entries.map((e) => ({ ...e, at: beijingIso(e.at_ms) })),
+    paid_fen: entries.filter((e) => e.kind === 'payment').reduce((sum, e) => sum + e.amount_fen, 0),
+    refunded_fen: entries.filter((e) => e.kind === 'refund').reduce((sum, e) => sum + e.amount_fen, 0),
+    merchants: state.merchants.map((m) => ({ mch_id: m.mch_id, balance_fen: m.balance_fen })),
+    users: state.users.map((u) => ({ openid: u.openid, nickname: u.nickname, balance_fen: u.balance_fen })),
+  });
+}
+
+function orders(platform: Platform, call: Call): Answer {
+  const number = call.path.slice('/_sim/orders/'.length);
+  const found = Object.values(platform.store.state.orders).filter(
+    (o) => number === '' || o.out_trade_no === number,
+  );
+  if (number !== '' && found.length === 0)
+    throw new Refusal('ORDERNOTEXIST', '订单不存在', `nobody placed ${number}`);
+  const shown = found.slice(-Number(call.query.get('limit') ?? 1000)).map((o) => showOrder(platform, o));
+  return json(200, number === '' ? { orders: shown } : shown[0]);
+}
+
+function log(platform: Platform, call: Call): Answer {
+  return json(200, {
+    entries: platform.log.read({
+      since: Number(call.query.get('since') ?? 0),
+      limit: Number(call.query.get('limit') ?? 200),
+      out_trade_no: call.query.get('out_trade_no') ?? '',
+      path: call.query.get('path') ?? '',
+    }),
+  });
+}
+
+function faults(platform: Platform, call: Call): Answer {
+  if (call.method === 'DELETE') platform.faults.clear();
+  else if (call.method !== 'GET') platform.faults.set(bodyOf(call));
+  return json(200, platform.faults.list());
+}
+
+function notifications(platform: Platform, call: Call): Answer {
+  const number = call.query.get('out_trade_no') ?? '';
+  const found = platform.notifier.all().filter((n) => number === '' || n.out_trade_no === number);
+  return json(200, {
+    notifications: found.slice(-Number(call.query.get('limit') ?? 200)).map(showNotification),
+  });
+}
+
+async function oneNotification(platform: Platform, call: Call): Promise<Answer> {
+  const [id = '', verb = ''] = call.path.slice('/_sim/notifications/'.length).split('/');
+  const n = platform.store.state.notifications[id];
+  if (n === undefined) return json(404, { code: 'NOT_FOUND', message: `no notification ${id}` });
+  if (verb === 'redeliver' && call.method === 'POST') {
+    const attempts = await platform.notifier.redeliver(n);
+    return json(200, { ...showNotification(n), attempts_now: attempts });
+  }
+  return verb === ''
+    ? json(200, showNotification(n))
+    : json(404, { code: 'NOT_FOUND', message: `no ${verb} here` });
+}
+
+function shop(platform: Platform, call: Call): Answer {
+  const { state } = platform.store;
+  if (call.method !== 'GET') {
+    const body = bodyOf(call);
+    const origin = text(body, 'origin');
+    if (origin !== undefined && (!URL.canParse(origin) || new URL(origin).origin !== origin)) {
+      throw new BadRequest(`origin must look like http://127.0.0.1:3000, not ${origin}`);
+    }
+    const directories = texts(body, 'payment_directories');
+    const domains = texts(body, 'oauth_domains');
+    if (origin !== undefined) Object.assign(state, shopSettings(origin, directories, domains));
+    if (directories !== undefined) state.payment_directories = directories;
+    if (domains !== undefined) state.oauth_domains = domains;
+    platform.store.touch();
+  }
+  return json(200, {
+    origin: state.shop_origin,
+    payment_directories: state.payment_directories,
+    oauth_domains: state.oauth_domains,
+    phone_url: platform.addresses.phone_url,
+  });
+}
+
+function users(platform: Platform, call: Call): Answer {
+  if (call.method !== 'GET') {
+    const body = bodyOf(call);
+    const user = userOf(platform, text(body, 'openid') ?? '');
+    const { balance_fen } = body;
+    if (user === undefined) throw new BadRequest('openid names no user');
+    if (typeof balance_fen !== 'number' || !Number.isSafeInteger(balance_fen) || balance_fen < 0) {
+      throw new BadRequest('balance_fen must be a whole number of fen');
+    }
+    user.balance_fen = balance_fen;
+    platform.store.touch();
+  }
+  return json(200, { users: platform.store.state.users });
+}
+
+async function reset(platform: Platform): Promise<Answer> {
+  await platform.notifier.settle();
+  platform.reset();
+  return json(200, { ok: true, now: beijingIso(platform.clock.now()) });
+}
+
+/** Allows the methods, and turns every refusal into a 4xx with WeChat's code and the reason in plain words. */
+function guarded(methods: string, handle: Door): Door {
+  return async (platform, call) => {
+    if (!methods.split(',').includes(call.method)) {
+      return json(
+        405,
+        { code: 'METHOD_NOT_ALLOWED', message: `${call.method} is not served here` },
+        { Allow: methods },
+      );
+    }
+    try {
+      return await handle(platform, call);
+    } catch (cause) {
+      if (cause instanceof Refusal) {
+        platform.log.add({
+          at_ms: call.at_ms,
+          kind: 'payer',
+          method: call.method,
+          path: call.path,
+          request: call.body.toString('utf8'),
+          status: STATUS[cause.code] ?? 400,
+          answer: cause.text,
+          out_trade_no: call.out_trade_no,
+          code: cause.code,
+          why: cause.why,
+          faults: [],
+        });
+        return json(STATUS[cause.code] ?? 400, { code: cause.code, message: cause.text, why: cause.why });
+      }
+      if (cause instanceof BadRequest || cause instanceof UnknownFault) {
+        return json(400, { code: 'BAD_REQUEST', message: cause.message });
+      }
+      throw cause;
+    }
+  };
+}
+
+export const control: Family = {
+  name: 'control',
+  logged: false,
+  doors: {
+    '/_sim/config': guarded('GET', config),
+    '/_sim/pay': guarded('POST', pay),
+    '/_sim/cancel': guarded('POST', cancel),
+    '/_sim/clock': guarded('GET,POST', clock),
+    '/_sim/ledger': guarded('GET', ledger),
+    '/_sim/orders': guarded('GET', orders),
+    '/_sim/orders/*': guarded('GET', orders),
+    '/_sim/log': guarded('GET', log),
+    '/_sim/faults': guarded('GET,PUT,DELETE', faults),
+    '/_sim/notifications': guarded('GET', notifications),
+    '/_sim/notifications/*': guarded('GET,POST', oneNotification),
+    '/_sim/shop': guarded('GET,PUT', shop),
+    '/_sim/users': guarded('GET,PUT', users),
+    '/_sim/reset': guarded('POST', reset),
+  },
+};

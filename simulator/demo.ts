@@ -1,0 +1,95 @@
+// The demo world: one service account, one merchant, four people, made from a seed so that they are the same on
+// every machine. Nothing here is a real credential; all of it is public.
+
+import { createHash } from 'node:crypto';
+import type { Account, Merchant, State, User } from './store.ts';
+
+export const DEMO_SEED = 'guitai';
+
+const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+export type DemoOptions = {
+  seed: string;
+  shop_origin: string;
+  payment_directories?: string[] | undefined;
+  oauth_domains?: string[] | undefined;
+};
+
+/** A whole fresh state: accounts, merchant, users with balances, nothing bought yet. */
+export function demoState(options: DemoOptions): State {
+  const draw = (what: string, alphabet: string, length: number) =>
+    drawn(options.seed, what, alphabet, length);
+  const account = (what: string, name: string): Account => ({
+    appid: `wx${draw(`${what} appid`, '0123456789abcdef', 16)}`,
+    secret: draw(`${what} secret`, '0123456789abcdef', 32),
+    token: draw(`${what} token`, BASE62, 24),
+    encoding_aes_key: `${draw(`${what} aes`, BASE62, 42)}A`,
+    name,
+  });
+  const shop = account('account', '柜台演示服务号');
+  const stranger = account('stranger', '另一个公众号（未与商户绑定）');
+  const merchant: Merchant = {
+    mch_id: '1900000109',
+    appid: shop.appid,
+    appids: [shop.appid],
+    name: '柜台演示商户',
+    api_v2_key: draw('v2 key', BASE62, 32),
+    api_v3_key: draw('v3 key', BASE62, 32),
+    sign_type: 'HMAC-SHA256',
+    products: ['JSAPI', 'NATIVE', 'MWEB', 'APP', 'MICROPAY'],
+    balance_fen: 0,
+    modes: ['merchant'],
+  };
+  const person = (nickname: string, balance_fen: number, is_subscribe: 'Y' | 'N'): User => {
+    const openid = (appid: string) => `o${draw(`${nickname} ${appid}`, BASE62, 27)}`;
+    return {
+      openid: openid(shop.appid),
+      openids: { [shop.appid]: openid(shop.appid), [stranger.appid]: openid(stranger.appid) },
+      nickname,
+      unionid: `o${draw(`${nickname} unionid`, BASE62, 27)}`,
+      is_subscribe,
+      balance_fen,
+    };
+  };
+  return {
+    layout: 1,
+    clock_offset_ms: 0,
+    drawn: 0,
+    next_number: 0,
+    accounts: [shop, stranger],
+    merchants: [merchant],
+    users: [
+      person('小明', 100_000_000, 'Y'),
+      person('李雷', 5_000_000, 'Y'),
+      person('韩梅梅', 200_000, 'N'),
+      person('月光族', 0, 'N'),
+    ],
+    ...shopSettings(options.shop_origin, options.payment_directories, options.oauth_domains),
+    orders: {},
+    notifications: {},
+    ledger: [],
+    oauth_codes: {},
+    tokens: {},
+  };
+}
+
+/** What a merchant registers for a shop at `origin`: its payment directories and OAuth domains. */
+export function shopSettings(
+  origin: string,
+  payment_directories?: string[] | undefined,
+  oauth_domains?: string[] | undefined,
+): Pick<State, 'shop_origin' | 'payment_directories' | 'oauth_domains'> {
+  return {
+    shop_origin: origin,
+    payment_directories: payment_directories ?? (origin === '' ? [] : [`${origin}/pay/`]),
+    oauth_domains: oauth_domains ?? (origin === '' ? ['127.0.0.1', 'localhost'] : [new URL(origin).host]),
+  };
+}
+
+function drawn(seed: string, what: string, alphabet: string, length: number): string {
+  const bytes: number[] = [];
+  for (let block = 0; bytes.length < length; block += 1) {
+    bytes.push(...createHash('sha256').update(`${seed}|${what}|${block}`).digest());
+  }
+  return Array.from(bytes.slice(0, length), (b) => alphabet[b % alphabet.length]).join('');
+}

@@ -1,0 +1,52 @@
+// The platform as one value that every door gets: memory, clock, ids, faults, log, notifier. It decides nothing.
+
+import type { Clock } from './clock.ts';
+import type { Faults } from './faults.ts';
+import type { Ids } from './ids.ts';
+import type { Keyring } from './keys.ts';
+import type { Log } from './log.ts';
+import type { Notifier } from './notify.ts';
+import type { Account, Merchant, Store, User } from './store.ts';
+
+export type Platform = {
+  store: Store;
+  clock: Clock;
+  ids: Ids;
+  faults: Faults;
+  log: Log;
+  notifier: Notifier;
+  keyring: Keyring;
+  /** Doubtful rules enforced too: time_expire of 5 minutes, no close in the first 5 minutes, … */
+  strict: boolean;
+  allow_any_notify_host: boolean;
+  /** This simulator's own addresses, known once it listens. */
+  addresses: { url: string; phone_url: string };
+  /** Bridge calls waiting for their payer, by invocation id. */
+  invocations: Map<string, Invocation>;
+  reset(): void;
+};
+
+export type Invocation = {
+  invocation_id: string;
+  mch_id: string;
+  out_trade_no: string;
+  prepay_id: string;
+  openid: string;
+  outcome: 'open' | 'paid' | 'cancelled';
+  wake: (() => void)[];
+};
+
+export function merchantOf(platform: Platform, mch_id: string): Merchant | undefined {
+  return platform.store.state.merchants.find((m) => m.mch_id === mch_id);
+}
+
+export function accountOf(platform: Platform, appid: string): Account | undefined {
+  return platform.store.state.accounts.find((a) => a.appid === appid);
+}
+
+/** The user with this openid under this appid; with no appid, under any. */
+export function userOf(platform: Platform, openid: string, appid?: string): User | undefined {
+  return platform.store.state.users.find((u) =>
+    appid === undefined ? Object.values(u.openids).includes(openid) : u.openids[appid] === openid,
+  );
+}

@@ -1,0 +1,144 @@
+// Puts the platform together and listens. `close` leaves no timer, no socket and no file half written.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { bridge } from './bridge.ts';
+import { createClock } from './clock.ts';
+import { control } from './control.ts';
+import { DEMO_SEED, demoState, shopSettings } from './demo.ts';
+import { dispatch } from './dispatch.ts';
+import { createFaults } from './faults.ts';
+import type { Family } from './http.ts';
+import { createIds } from './ids.ts';
+import { createKeyring } from './keys.ts';
+import { createLog } from './log.ts';
+import { createNotifier } from './notify.ts';
+import { notificationV2 } from './notify_v2.ts';
+import { payV2 } from './pay_v2.ts';
+import type { Platform } from './platform.ts';
+import { openStore } from './store.ts';
+
+export type SimulatorOptions = {
+  /** Default 127.0.0.1. */
+  host?: string;
+  /** Default 0: any free port. */
+  port?: number;
+  /** The WeChat browser's own port; default 0. */
+  phone_port?: number;
+  /** Where the shop is, as in http://127.0.0.1:3000; may come later through PUT /_sim/shop. */
+  shop_origin?: string;
+  /** Default: shop_origin + /pay/. */
+  payment_directories?: string[];
+  /** Default: the shop's host. An entry without a port fits every port. */
+  oauth_domains?: string[];
+  /** Keeps the state across restarts. */
+  state_file?: string;
+  /** Deterministic keys and ids; without it the demo's keys are fixed and the ids random. */
+  seed?: string;
+  /** Enforce the doubtful rules too. */
+  strict?: boolean;
+  allow_any_notify_host?: boolean;
+  /** How many log entries are kept; default 2000. */
+  log_size?: number;
+};
+
+export type Simulator = {
+  url: string;
+  phone_url: string;
+  /** Everything a test may want to look at from inside. */
+  platform: Platform;
+  close(): Promise<void>;
+};
+
+/** Starts the platform; resolves once it listens. */
+export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const host = options.host ?? '127.0.0.1';
+  const origin = options.shop_origin ?? '';
+  const fresh = () =>
+    demoState({
+      seed: options.seed ?? DEMO_SEED,
+      shop_origin: origin,
+      payment_directories: options.payment_directories,
+      oauth_domains: options.oauth_domains,
+    });
+  const store = openStore(options.state_file, fresh);
+  if (origin !== '') {
+    Object.assign(store.state, shopSettings(origin, options.payment_directories, options.oauth_domains));
+  }
+  const families: Family[] = [payV2, bridge, control];
+  const platform: Platform = {
+    store,
+    clock: createClock(store.state),
+    ids: createIds(options.seed, store.state),
+    faults: createFaults(() => families.filter((f) => f.logged).flatMap((f) => Object.keys(f.doors))),
+    log: createLog(options.log_size ?? 2000),
+    notifier: createNotifier(() => platform, { v2: notificationV2, v3: undefined }),
+    keyring: createKeyring(options.seed ?? DEMO_SEED),
+    strict: options.strict ?? false,
+    allow_any_notify_host: options.allow_any_notify_host ?? false,
+    addresses: { url: '', phone_url: '' },
+    invocations: new Map(),
+    reset() {
+      const { drawn, next_number, shop_origin, payment_directories, oauth_domains } = store.state;
+      Object.assign(store.state, fresh(), {
+        drawn,
+        next_number,
+        shop_origin,
+        payment_directories,
+        oauth_domains,
+      });
+      platform.faults.clear();
+      platform.log.clear();
+      platform.invocations.clear();
+      platform.notifier.forget();
+      store.touch();
+    },
+  };
+
+  const answering = (handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>) =>
+    createServer({ keepAliveTimeout: 5000 }, (request, response) => {
+      handle(request, response).catch((cause: unknown) => {
+        if (platform.clock.closing.aborted || request.destroyed) {
+          response.destroy();
+          return;
+        }
+        console.error(`simulator: ${request.method} ${request.url} failed`, cause);
+        if (!response.headersSent) response.writeHead(500, { 'Content-Type': 'text/plain' });
+        response.end(`simulator fault: ${cause instanceof Error ? cause.message : String(cause)}\n`);
+      });
+    });
+
+  const servers: Server[] = [];
+  const listen = async (server: Server, port: number): Promise<number> => {
+    servers.push(server);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, host, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+    return (server.address() as AddressInfo).port;
+  };
+
+  async function close(): Promise<void> {
+    platform.clock.close();
+    for (const server of servers) server.closeAllConnections();
+    await Promise.all(servers.map((s) => new Promise<void>((done) => s.close(() => done()))));
+    await platform.notifier.close();
+    store.flush();
+  }
+
+  try {
+    const port = await listen(
+      answering((request, response) => dispatch(platform, families, request, response)),
+      options.port ?? 0,
+    );
+    platform.addresses.url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  } catch (cause) {
+    await close();
+    throw cause;
+  }
+  platform.notifier.pump();
+  return { url: platform.addresses.url, phone_url: platform.addresses.phone_url, platform, close };
+}

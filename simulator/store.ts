@@ -1,0 +1,225 @@
+// Everything the platform remembers: merchants, accounts, users, orders, payments, notifications, tokens, ledger.
+// One plain object, kept in a file when asked, written whole to a neighbour and renamed; it refuses a file of
+// another layout.
+
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { SignType } from './sign_v2.ts';
+
+export type TradeType = 'JSAPI' | 'NATIVE' | 'MWEB' | 'APP' | 'MICROPAY';
+export type TradeState = 'NOTPAY' | 'SUCCESS' | 'CLOSED' | 'REFUND' | 'USERPAYING' | 'PAYERROR' | 'REVOKED';
+
+export type Account = {
+  appid: string;
+  secret: string;
+  token: string;
+  encoding_aes_key: string;
+  name: string;
+};
+
+export type Merchant = {
+  mch_id: string;
+  /** The appid the demo uses; `appids` holds every bound one. */
+  appid: string;
+  appids: string[];
+  name: string;
+  api_v2_key: string;
+  api_v3_key: string;
+  sign_type: SignType;
+  products: TradeType[];
+  balance_fen: number;
+  modes: string[];
+};
+
+export type User = {
+  /** Under the demo account; `openids` holds the one under every account. */
+  openid: string;
+  openids: Record<string, string>;
+  nickname: string;
+  unionid: string;
+  is_subscribe: 'Y' | 'N';
+  balance_fen: number;
+};
+
+export type Prepay = {
+  prepay_id: string;
+  code_url?: string;
+  h5_url?: string;
+  made_at_ms: number;
+  dead_at_ms: number;
+};
+
+export type Payment = {
+  transaction_id: string;
+  /** Under the order's appid. */
+  openid: string;
+  paid_at_ms: number;
+  bank_type: string;
+  total_fen: number;
+  cash_fen: number;
+  coupon_fen: number;
+  coupon_id?: string;
+};
+
+export type Order = {
+  mch_id: string;
+  appid: string;
+  out_trade_no: string;
+  trade_type: TradeType;
+  api: 'v2' | 'v3';
+  sign_type: SignType;
+  total_fen: number;
+  fee_type: string;
+  body: string;
+  attach: string;
+  device_info: string;
+  notify_url: string;
+  /** Who must pay; empty when anybody may. */
+  openid: string;
+  /** The first request, for the comparison when the number comes again. */
+  request: Record<string, string>;
+  state: TradeState;
+  made_at_ms: number;
+  expires_at_ms: number;
+  closed_by?: 'merchant' | 'expiry';
+  prepays: Prepay[];
+  payment?: Payment;
+};
+
+export type Attempt = {
+  at_ms: number;
+  due_at_ms: number;
+  copy: number;
+  fault?: string;
+  request_headers: Record<string, string>;
+  request_body: string;
+  status?: number;
+  answer?: string;
+  took_ms: number;
+  accepted: boolean;
+  why: string;
+};
+
+export type Notification = {
+  notification_id: string;
+  kind: 'payment';
+  api: 'v2' | 'v3';
+  mch_id: string;
+  out_trade_no: string;
+  notify_url: string;
+  request_id: string;
+  nonce_str: string;
+  made_at_ms: number;
+  /** pending: more attempts come. exhausted: all 16 failed. withheld: a fault said never. */
+  state: 'pending' | 'delivered' | 'exhausted' | 'undeliverable' | 'withheld';
+  why: string;
+  tries: number;
+  next_attempt_at_ms: number | null;
+  attempts: Attempt[];
+};
+
+export type LedgerEntry = {
+  entry_id: number;
+  at_ms: number;
+  kind: 'payment' | 'refund';
+  mch_id: string;
+  appid: string;
+  openid: string;
+  out_trade_no: string;
+  transaction_id: string;
+  /** What the order was worth; cash_fen is what left the payer's balance, the rest a coupon paid. */
+  amount_fen: number;
+  cash_fen: number;
+  user_balance_fen: number;
+  merchant_balance_fen: number;
+};
+
+export type OauthCode = {
+  code: string;
+  appid: string;
+  openid: string;
+  scope: string;
+  dead_at_ms: number;
+  used: boolean;
+};
+
+export type Token = {
+  token: string;
+  kind: 'basic' | 'stable' | 'web' | 'refresh' | 'ticket';
+  appid: string;
+  openid: string;
+  scope: string;
+  made_at_ms: number;
+  dead_at_ms: number;
+};
+
+export type State = {
+  layout: 1;
+  clock_offset_ms: number;
+  drawn: number;
+  next_number: number;
+  accounts: Account[];
+  merchants: Merchant[];
+  users: User[];
+  shop_origin: string;
+  payment_directories: string[];
+  oauth_domains: string[];
+  orders: Record<string, Order>;
+  notifications: Record<string, Notification>;
+  ledger: LedgerEntry[];
+  oauth_codes: Record<string, OauthCode>;
+  tokens: Record<string, Token>;
+};
+
+export type Store = {
+  state: State;
+  /** Says that something changed; the file follows shortly. */
+  touch(): void;
+  /** Writes the file now, if there is one and something changed. */
+  flush(): void;
+  /** A number never given before: notification ids, ledger entries. */
+  number(): number;
+};
+
+/** The key of an order: numbers are unique per merchant only. */
+export function orderKey(mch_id: string, out_trade_no: string): string {
+  return `${mch_id}/${out_trade_no}`;
+}
+
+/** Opens the state, from `file` when it exists, else from `fresh`. */
+export function openStore(file: string | undefined, fresh: () => State): Store {
+  let state = fresh();
+  if (file !== undefined && existsSync(file)) {
+    const stored: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    if (!isState(stored)) throw new Error(`${file} is not a simulator state of layout 1; move it away`);
+    state = stored;
+  }
+  let dirty = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  function flush(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    if (!dirty || file === undefined) return;
+    dirty = false;
+    const beside = `${file}.${process.pid}.tmp`;
+    writeFileSync(beside, JSON.stringify(state), { mode: 0o600 });
+    renameSync(beside, file);
+  }
+
+  return {
+    state,
+    flush,
+    touch() {
+      dirty = true;
+      if (file !== undefined && timer === undefined) timer = setTimeout(flush, 100);
+    },
+    number() {
+      state.next_number += 1;
+      return state.next_number;
+    },
+  };
+}
+
+function isState(thing: unknown): thing is State {
+  return typeof thing === 'object' && thing !== null && 'layout' in thing && thing.layout === 1;
+}
