@@ -4,6 +4,14 @@
  */
 export { fitDescription, MAX_DESCRIPTION_BYTES } from './description.ts';
 export { NotificationError, type NotificationVerdict, type Outcome, WechatError } from './errors.ts';
+export { type JsSdkConfig, jsSdkConfig, signJsSdk } from './js_sdk.ts';
+export {
+  decryptPush,
+  encryptPush,
+  type MessagePushAccount,
+  type PushSignature,
+  serverSignatureHolds,
+} from './message_push.ts';
 export { type Authorised, authorizeUrl, exchangeCode, type OauthScope } from './oauth.ts';
 export { fetchJsapiTicket, fetchStableToken } from './official_account.ts';
 export { OfficialAccountError } from './official_account_errors.ts';
