@@ -22,6 +22,8 @@ interface Setting {
   schema: z.ZodType;
   example: string;
   purpose: string;
+  /** The example of a secret is public and therefore refused. */
+  secret?: true;
 }
 
 /** Every setting with its example and where it comes from; `.env.example` is made of this table. */
@@ -38,9 +40,12 @@ export const settings = {
       'Where shoppers and WeChat reach this app. Its host is the OAuth domain; its /pay/ is the payment directory.',
   },
   SESSION_PASSWORD: {
-    schema: z.string().min(32, 'at least 32 characters; several may be given as {"2":"new","1":"old"}'),
+    schema: z
+      .string()
+      .refine(sealsCookies, 'at least 32 characters, or {"2":"new","1":"old"} with at least 32 each'),
     example: 'at-least-32-random-characters-here!!',
     purpose: 'Seals the cookies. For a change of key: JSON {"2":"new","1":"old"}.',
+    secret: true,
   },
   SHOP_NAME: {
     schema: z.string().trim().min(1).max(40),
@@ -66,6 +71,7 @@ export const settings = {
     schema: z.string().regex(/^[0-9a-zA-Z]{32}$/, '32 letters or digits'),
     example: '0123456789abcdef0123456789abcdef',
     purpose: 'Official account: 设置与开发 → 基本配置 → 开发者密码(AppSecret).',
+    secret: true,
   },
   WECHAT_MCH_ID: {
     schema: z.string().regex(/^\d{8,10}$/, '8 to 10 digits'),
@@ -76,6 +82,7 @@ export const settings = {
     schema: z.string().regex(/^[0-9a-zA-Z]{32}$/, '32 letters or digits'),
     example: '0123456789abcdef0123456789abcdef',
     purpose: 'Merchant platform: 账户中心 → API安全 → APIv2密钥.',
+    secret: true,
   },
   WECHAT_SIGN_TYPE: {
     schema: z.enum(['MD5', 'HMAC-SHA256']).default('HMAC-SHA256'),
@@ -157,6 +164,11 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   const values: Record<string, unknown> = {};
   for (const name of Object.keys(settings) as SettingName[]) {
     const raw = environment[name];
+    const setting: Setting = settings[name];
+    if (setting.secret && raw === setting.example) {
+      fault(name, 'is still the example, which everybody knows');
+      continue;
+    }
     const parsed = settings[name].schema.safeParse(raw === '' ? undefined : raw);
     if (parsed.success) values[name] = parsed.data;
     else fault(name, raw === undefined || raw === '' ? 'is missing' : firstIssue(parsed.error));
@@ -196,17 +208,26 @@ function checkTogether(
       'cannot be trusted: NODE_TLS_REJECT_UNAUTHORIZED=0 switches TLS off, remove it',
     );
   }
-  const passwords = sessionPasswords(config.SESSION_PASSWORD);
-  if (typeof passwords !== 'string' && Object.values(passwords).some((each) => each.length < 32)) {
-    fault('SESSION_PASSWORD', 'each key must have at least 32 characters');
-  }
 }
 
 /** One password, or iron-session's map of several during a change of key. */
 export function sessionPasswords(text: string): string | Record<string, string> {
-  if (!text.startsWith('{')) return text;
-  const parsed = z.record(z.string().regex(/^\d+$/), z.string()).safeParse(JSON.parse(text));
-  return parsed.success ? parsed.data : text;
+  return text.startsWith('{') ? (readPasswords(text) ?? text) : text;
+}
+
+function readPasswords(text: string): Record<string, string> | undefined {
+  try {
+    return z.record(z.string().regex(/^\d+$/), z.string().min(32)).parse(JSON.parse(text));
+  } catch {
+    // Neither JSON nor a map of passwords: the caller refuses it as a setting.
+    return undefined;
+  }
+}
+
+function sealsCookies(text: string): boolean {
+  if (!text.startsWith('{')) return text.length >= 32;
+  const passwords = readPasswords(text);
+  return passwords !== undefined && Object.keys(passwords).length > 0;
 }
 
 let cached: Config | undefined;
@@ -215,4 +236,12 @@ let cached: Config | undefined;
 export function config(): Config {
   cached ??= readConfig(process.env);
   return cached;
+}
+
+/** The text of `.env.example`: every setting, nothing else, each with its purpose. */
+export function envExample(): string {
+  const blocks = Object.entries(settings).map(
+    ([name, { purpose, example }]) => `# ${purpose}\n${name}=${example}\n`,
+  );
+  return `# Settings of Guitai. Copy to .env and replace every value.\n\n${blocks.join('\n')}`;
 }

@@ -170,7 +170,7 @@ export async function settleBatch(db: Db, now: Date, batch: readonly Evidence[])
     if (row.verdict === 'raced') throw new Error(`trade ${row.out_trade_no} moved under its lock`);
     return {
       verdict: row.verdict,
-      differs: row.differs === '' ? [] : [...new Set(row.differs.split(','))],
+      differs: row.verdict === 'mismatch' ? [...new Set(row.differs.split(','))] : [],
       order_no: row.order_no ?? undefined,
       out_trade_no: row.out_trade_no,
       surplus: row.surplus ?? undefined,
