@@ -1,0 +1,92 @@
+/**
+ * The doorways on a plain node:http server: the same functions Next mounts, without Next, so that a test can let
+ * the simulator deliver notifications to them and kill and start them in a moment.
+ */
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import * as login from '../../app/api/admin/login/route.ts';
+import * as logout from '../../app/api/admin/logout/route.ts';
+import * as live from '../../app/api/health/live/route.ts';
+import * as ready from '../../app/api/health/ready/route.ts';
+import * as notifyV2Payment from '../../app/api/notify/v2/payment/route.ts';
+import * as bridge from '../../app/api/orders/[order_no]/bridge/route.ts';
+import * as pay from '../../app/api/orders/[order_no]/pay/route.ts';
+import * as status from '../../app/api/orders/[order_no]/route.ts';
+import * as orders from '../../app/api/orders/route.ts';
+import * as products from '../../app/api/products/route.ts';
+import * as signout from '../../app/api/signout/route.ts';
+import * as oauth from '../../app/api/wechat/oauth/route.ts';
+
+type Handler = (
+  request: Request,
+  route: { params: Promise<{ order_no: string }> },
+) => Response | Promise<Response>;
+
+const doorways: [string, RegExp, Handler][] = [
+  ['GET', /^\/api\/products$/, products.GET],
+  ['POST', /^\/api\/orders$/, orders.POST],
+  ['GET', /^\/api\/orders\/([^/]+)$/, status.GET],
+  ['POST', /^\/api\/orders\/([^/]+)\/pay$/, pay.POST],
+  ['POST', /^\/api\/orders\/([^/]+)\/bridge$/, bridge.POST],
+  ['GET', /^\/api\/wechat\/oauth$/, oauth.GET],
+  ['POST', /^\/api\/notify\/v2\/payment$/, notifyV2Payment.POST],
+  ['POST', /^\/api\/signout$/, signout.POST],
+  ['POST', /^\/api\/admin\/login$/, login.POST],
+  ['POST', /^\/api\/admin\/logout$/, logout.POST],
+  ['GET', /^\/api\/health\/live$/, live.GET],
+  ['GET', /^\/api\/health\/ready$/, ready.GET],
+];
+
+/** Runs a request through the doorways without any socket. */
+export async function knock(request: Request): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  for (const [method, path, handler] of doorways) {
+    const match = path.exec(pathname);
+    if (match === null || method !== request.method) continue;
+    return handler(request, { params: Promise.resolve({ order_no: decodeURIComponent(match[1] ?? '') }) });
+  }
+  return new Response('no such doorway', { status: 404 });
+}
+
+export interface Host {
+  origin: string;
+  close: () => Promise<void>;
+}
+
+/** Serves the doorways on a free port of 127.0.0.1. */
+export async function startHost(): Promise<Host> {
+  const server = createServer(async (incoming, outgoing) => {
+    const answer = await knock(await toRequest(incoming));
+    const headers: Record<string, string | string[]> = {};
+    for (const [name, value] of answer.headers) headers[name] = value;
+    const cookies = answer.headers.getSetCookie();
+    if (cookies.length > 0) headers['set-cookie'] = cookies;
+    outgoing.writeHead(answer.status, headers).end(Buffer.from(await answer.arrayBuffer()));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function toRequest(incoming: IncomingMessage): Promise<Request> {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(incoming.headers)) {
+    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
+  }
+  headers.set('x-forwarded-for', incoming.socket.remoteAddress ?? '');
+  const method = incoming.method ?? 'GET';
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of incoming) chunks.push(chunk as Uint8Array);
+  return new Request(`http://${incoming.headers.host ?? 'localhost'}${incoming.url ?? '/'}`, {
+    method,
+    headers,
+    ...(method === 'GET' || method === 'HEAD' ? {} : { body: Buffer.concat(chunks) }),
+  });
+}
