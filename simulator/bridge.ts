@@ -1,6 +1,8 @@
 // What happens when a page inside WeChat calls the bridge: the checks WeChat makes before it shows the payment
 // sheet, and the end of each call. It believes nothing the page says but its parameters.
 
+import { readFileSync } from 'node:fs';
+import { Hash } from 'wechatpay-axios-plugin';
 import { type Answer, type Call, type Door, type Family, json } from './http.ts';
 import { orderBehind, payerFor, payOrder, Refusal } from './orders.ts';
 import { type Invocation, merchantOf, type Platform, userOf } from './platform.ts';
@@ -133,6 +135,32 @@ function checkPayment(platform: Platform, invoked: Invoked): { order: Order; pre
   return { order, prepay_id };
 }
 
+/** The check behind wx.config: domain, then the SHA-1 over ticket, nonce, time and the page's address before #. */
+function preVerify(platform: Platform, invoked: Invoked): { err_msg: string; why: string } {
+  const word = (name: string) => String(invoked.params[name] ?? '');
+  const judged = (invoked.platform === 'ios' ? invoked.first_url : invoked.page_url).replace(/#.*$/, '');
+  const no = (text: string, why: string) => ({ err_msg: `preVerifyJSAPI:${text}`, why });
+  const { oauth_domains } = platform.store.state;
+  const page = URL.canParse(judged) ? new URL(judged) : undefined;
+  if (page === undefined || !oauth_domains.some((d) => d === page.host || d === page.hostname)) {
+    return no('invalid url domain', `${judged} is on none of the domains ${oauth_domains.join(', ')}`);
+  }
+  const now = platform.clock.now();
+  const tickets = Object.values(platform.store.state.tokens).filter(
+    (t) => t.kind === 'ticket' && t.appid === word('verifyAppId') && t.dead_at_ms > now,
+  );
+  const fits = tickets.some((t) => {
+    const signed = `jsapi_ticket=${t.token}&noncestr=${word('verifyNonceStr')}&timestamp=${word('verifyTimestamp')}&url=${judged}`;
+    return Hash.equals(Hash.sha1(signed), word('verifySignature'));
+  });
+  return fits
+    ? { err_msg: 'preVerifyJSAPI:ok', why: '' }
+    : no(
+        'invalid signature',
+        `no living jsapi_ticket of ${word('verifyAppId')} gives this signature for ${judged}`,
+      );
+}
+
 function found(platform: Platform, prepay_id: string) {
   try {
     const { order, prepay } = orderBehind(platform, { prepay_id });
@@ -177,9 +205,13 @@ function invoke(platform: Platform, call: Call, body: Record<string, unknown>): 
     platform: word('platform') || 'android',
     openid: word('openid') || (platform.store.state.users[0]?.openid ?? ''),
   };
+  if (invoked.method === 'preVerifyJSAPI') {
+    const answer = preVerify(platform, invoked);
+    note(platform, call, answer, answer.why === '' ? '' : answer.err_msg, answer.why, '');
+    return json(200, answer);
+  }
   if (invoked.method !== 'getBrandWCPayRequest') {
-    note(platform, call, {}, '', '', '');
-    return json(200, { err_msg: `${invoked.method}:ok` });
+    return json(200, { err_msg: 'system:function_not_exist' });
   }
   try {
     const { order, prepay_id } = checkPayment(platform, invoked);
@@ -286,10 +318,34 @@ function open(
   };
 }
 
+const SCRIPT = readFileSync(new URL('./page/bridge.js', import.meta.url), 'utf8');
+
+export type BridgeOptions = Record<string, string | number | boolean>;
+
+/** The script with its options baked in; `base` is where it finds the doors above. */
+export function bridgeScript(base: string, options: BridgeOptions): string {
+  const baked = JSON.stringify({
+    mode: 'sheet',
+    ready: 'before',
+    platform: 'android',
+    openid: '',
+    ...options,
+    base,
+  });
+  return SCRIPT.replace('/*SIM_OPTIONS*/ {}', () => baked.replaceAll('<', '\\u003c'));
+}
+
+const script: Door = (platform, call) => ({
+  status: 200,
+  headers: { 'Content-Type': 'text/javascript; charset=utf-8', 'Cache-Control': 'no-store' },
+  body: bridgeScript(platform.addresses.url, Object.fromEntries(call.query)),
+});
+
 export const bridge: Family = {
   name: 'bridge',
   logged: false,
   doors: {
+    '/_sim/bridge.js': script,
     '/_sim/bridge/invoke': open(invoke),
     '/_sim/bridge/finish': open(finish),
     '/_sim/bridge/wait': open(wait),

@@ -3,6 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { bridge } from './bridge.ts';
+import { cgiBin } from './cgi_bin.ts';
 import { createClock } from './clock.ts';
 import { control } from './control.ts';
 import { DEMO_SEED, demoState, shopSettings } from './demo.ts';
@@ -14,7 +15,10 @@ import { createKeyring } from './keys.ts';
 import { createLog } from './log.ts';
 import { createNotifier } from './notify.ts';
 import { notificationV2 } from './notify_v2.ts';
+import { oauthPage, sns } from './oauth.ts';
+import { pages } from './pages.ts';
 import { payV2 } from './pay_v2.ts';
+import { createPhone } from './phone.ts';
 import type { Platform } from './platform.ts';
 import { openStore } from './store.ts';
 
@@ -65,7 +69,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   if (origin !== '') {
     Object.assign(store.state, shopSettings(origin, options.payment_directories, options.oauth_domains));
   }
-  const families: Family[] = [payV2, bridge, control];
+  const families: Family[] = [payV2, oauthPage, sns, cgiBin, bridge, control, pages];
   const platform: Platform = {
     store,
     clock: createClock(store.state),
@@ -108,6 +112,10 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       });
     });
 
+  const toPlatform = (request: IncomingMessage, response: ServerResponse) =>
+    dispatch(platform, families, request, response);
+  const phone = createPhone(platform, toPlatform);
+
   const servers: Server[] = [];
   const listen = async (server: Server, port: number): Promise<number> => {
     servers.push(server);
@@ -126,15 +134,19 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     for (const server of servers) server.closeAllConnections();
     await Promise.all(servers.map((s) => new Promise<void>((done) => s.close(() => done()))));
     await platform.notifier.close();
+    phone.close();
     store.flush();
   }
 
   try {
-    const port = await listen(
-      answering((request, response) => dispatch(platform, families, request, response)),
-      options.port ?? 0,
-    );
+    const port = await listen(answering(toPlatform), options.port ?? 0);
     platform.addresses.url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const phoneServer = answering(phone.handle);
+    phoneServer.on('upgrade', phone.upgrade);
+    const phone_port = await listen(phoneServer, options.phone_port ?? 0);
+    // By another name than the shop's, so that the phone has cookies of its own.
+    const phone_host = host === '127.0.0.1' || host === '::1' || host === '0.0.0.0' ? 'localhost' : host;
+    platform.addresses.phone_url = `http://${phone_host}:${phone_port}`;
   } catch (cause) {
     await close();
     throw cause;

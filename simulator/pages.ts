@@ -1,0 +1,34 @@
+// The simulator's page for people, and the cookie that says whose phone this browser is. Plain files, no build.
+
+import { readFileSync } from 'node:fs';
+import { type Answer, type Door, type Family, redirect } from './http.ts';
+import { userOf } from './platform.ts';
+
+function file(name: string, type: string): Door {
+  return (): Answer => ({
+    status: 200,
+    headers: { 'Content-Type': `${type}; charset=utf-8`, 'Cache-Control': 'no-store' },
+    body: readFileSync(new URL(`./page/${name}`, import.meta.url)),
+  });
+}
+
+/** Chooses the user this browser acts as at the authorise page. */
+const become: Door = (platform, call) => {
+  const user = userOf(platform, call.query.get('openid') ?? '');
+  const cookies: Record<string, string> = user
+    ? { 'Set-Cookie': `_sim_openid=${encodeURIComponent(user.openid)}; Path=/; SameSite=Lax` }
+    : {};
+  return redirect('/_sim/', cookies);
+};
+
+export const pages: Family = {
+  name: 'pages',
+  logged: false,
+  doors: {
+    '/': () => redirect('/_sim/'),
+    '/_sim/': file('index.html', 'text/html'),
+    '/_sim/page.css': file('page.css', 'text/css'),
+    '/_sim/page.js': file('page.js', 'text/javascript'),
+    '/_sim/as': become,
+  },
+};
