@@ -60,6 +60,23 @@ const refusals = {
     zh: '微信支付暂未应答，请稍后重试',
     en: 'WeChat Pay has not answered yet, try again shortly',
   },
+  refund_not_paid: { status: 409, zh: '该笔交易未支付，不能退款', en: 'This trade was not paid' },
+  refund_too_much: {
+    status: 409,
+    zh: '退款金额超过可退金额',
+    en: 'The amount is more than what is left to refund',
+  },
+  refund_too_many: {
+    status: 409,
+    zh: '一笔交易最多退款 50 次',
+    en: 'A trade can be refunded 50 times at the most',
+  },
+  refund_too_old: { status: 409, zh: '支付超过一年，不能退款', en: 'The payment is more than a year old' },
+  refund_key_reused: {
+    status: 409,
+    zh: '该退款请求已用于另一笔退款，请刷新页面',
+    en: 'This command_key was used for another refund, reload the page',
+  },
   busy: { status: 503, zh: '系统繁忙，请稍后重试', en: 'The shop is busy, try again shortly' },
   internal: { status: 500, zh: '系统出错，请稍后重试', en: 'Something went wrong, try again later' },
 } as const satisfies Record<string, Refusal>;

@@ -20,6 +20,11 @@ export const eventKinds = [
   'paid',
   'paid_late',
   'paid_twice',
+  'refund_requested',
+  'refund_sent',
+  'refund_query',
+  'refund_moved',
+  'refund_refused',
 ] as const;
 export type EventKind = (typeof eventKinds)[number];
 

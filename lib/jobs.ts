@@ -8,6 +8,8 @@ import { expireOrder } from './close.ts';
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
 import { enqueue, type JobData, type QueueName, queueSchema, queues } from './queues.ts';
+import { followRefund } from './refund_call.ts';
+import { refundSurplus } from './refunds.ts';
 
 export { prepareQueues } from './queues.ts';
 
@@ -43,6 +45,17 @@ export const handlers: Handlers = {
         WHERE order_no = ${order_no} AND state = 'SUCCESS' AND served_at IS NULL RETURNING order_no)
       INSERT INTO event (at, order_no, kind, source, data)
       SELECT ${now}, order_no, 'order_served', 'worker', '{}'::jsonb FROM served`);
+  },
+
+  async refund_follow(ctx, { out_refund_no }) {
+    const again_at = await followRefund(ctx, out_refund_no);
+    if (again_at !== undefined) {
+      await ctx.db.$executeRaw(enqueue('refund_follow', { out_refund_no }, out_refund_no, again_at));
+    }
+  },
+
+  async surplus_refund(ctx, { out_trade_no }) {
+    await refundSurplus(ctx, out_trade_no);
   },
 
   async sweep(ctx) {
@@ -82,6 +95,22 @@ export async function sweep(ctx: Context): Promise<void> {
   for (const { order_no, state } of orders) {
     const queue = state === 'NOTPAY' ? 'order_expire' : 'order_paid';
     await ctx.db.$executeRaw(enqueue(queue, { order_no }, order_no, now));
+  }
+  const refunds = await ctx.db.refund.findMany({
+    where: { state: { in: ['REQUESTED', 'PROCESSING'] }, created_at: { lt: ago(10) } },
+    select: { out_refund_no: true },
+    take: 500,
+  });
+  for (const { out_refund_no } of refunds) {
+    await ctx.db.$executeRaw(enqueue('refund_follow', { out_refund_no }, out_refund_no, now));
+  }
+  const surplus = await ctx.db.trade.findMany({
+    where: { surplus: { not: null }, refunds: { none: {} } },
+    select: { out_trade_no: true },
+    take: 500,
+  });
+  for (const { out_trade_no } of surplus) {
+    await ctx.db.$executeRaw(enqueue('surplus_refund', { out_trade_no }, out_trade_no, now));
   }
   await ctx.db.oauth_state.deleteMany({ where: { created_at: { lt: ago(60) } } });
   await ctx.db.session.deleteMany({ where: { expires_at: { lt: ago(7 * 24 * 60) } } });

@@ -21,6 +21,10 @@ export const queues = {
   order_expire: { unique: true, retry_limit: 50, retry_delay_s: 5, retry_delay_max_s: 300, expire_s: 120 },
   /** Serve a paid order, once. */
   order_paid: { unique: true, retry_limit: 50, retry_delay_s: 2, retry_delay_max_s: 300, expire_s: 60 },
+  /** Send a refund, or ask what became of it, until it is final. */
+  refund_follow: { unique: true, retry_limit: 50, retry_delay_s: 5, retry_delay_max_s: 600, expire_s: 60 },
+  /** Give back money that is more than was asked for, once per trade. */
+  surplus_refund: { unique: true, retry_limit: 50, retry_delay_s: 5, retry_delay_max_s: 600, expire_s: 60 },
   /** Every minute: whatever fell through a crack is put back on its queue. */
   sweep: { unique: true, retry_limit: 0, retry_delay_s: 1, retry_delay_max_s: 60, expire_s: 55 },
 } as const satisfies Record<string, QueuePlan>;
@@ -32,6 +36,8 @@ export interface JobData {
   trade_ask: { out_trade_no: string };
   order_expire: { order_no: string };
   order_paid: { order_no: string };
+  refund_follow: { out_refund_no: string };
+  surplus_refund: { out_trade_no: string };
   sweep: Record<string, never>;
 }
 

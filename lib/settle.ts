@@ -146,6 +146,9 @@ const after = `::json) AS e(
   FROM final f WHERE f.verdict = 'applied'
 ), jobs AS (
   ${enqueueSelect('order_paid', `jsonb_build_object('order_no', order_no)`, 'order_no')} FROM served ON CONFLICT DO NOTHING
+), give_back AS (
+  ${enqueueSelect('surplus_refund', `jsonb_build_object('out_trade_no', out_trade_no)`, 'out_trade_no')}
+  FROM moved WHERE surplus IS NOT NULL ON CONFLICT DO NOTHING
 )
 SELECT ord, verdict, trim(both ',' from differs) AS differs, order_no, out_trade_no, surplus_now AS surplus
 FROM final ORDER BY ord`;
@@ -165,7 +168,12 @@ interface SettledRow {
  */
 export async function settleBatch(db: Db, now: Date, batch: readonly Evidence[]): Promise<Settled[]> {
   const json = JSON.stringify(batch.map((evidence, ord) => evidenceRow(evidence, ord, now)));
-  const rows = await db.$queryRaw<SettledRow[]>(new Prisma.Sql([before, after], [json]));
+  const run = () => db.$queryRaw<SettledRow[]>(new Prisma.Sql([before, after], [json]));
+  const rows = await run().catch((error: unknown) => {
+    // Nothing was written, and what stood in the way has committed by now: the second look can see it.
+    if (lostToNeighbour(error)) return run();
+    throw error;
+  });
   return rows.map((row) => {
     if (row.verdict === 'raced') throw new Error(`trade ${row.out_trade_no} moved under its lock`);
     return {
@@ -176,6 +184,13 @@ export async function settleBatch(db: Db, now: Date, batch: readonly Evidence[])
       surplus: row.surplus ?? undefined,
     };
   });
+}
+
+/** A unique key taken, a deadlock or a serialisation failure: PostgreSQL took this statement back whole. */
+function lostToNeighbour(error: unknown): boolean {
+  return (
+    error instanceof Prisma.PrismaClientKnownRequestError && /Code: `(23505|40P01|40001)`/.test(error.message)
+  );
 }
 
 function evidenceRow({ source, report, sign_type, message }: Evidence, ord: number, now: Date) {

@@ -115,6 +115,42 @@ export const openTradeStates = ['NOTPAY', 'USERPAYING'] as const satisfies reado
 /** Held states in which WeChat did take money. */
 export const paidTradeStates = ['SUCCESS', 'REFUND'] as const satisfies readonly HeldTradeState[];
 
+export const refundStates = ['REQUESTED', 'PROCESSING', 'SUCCESS', 'CLOSED', 'ABNORMAL', 'REFUSED'] as const;
+export type HeldRefundState = (typeof refundStates)[number];
+
+/** What WeChat can say of a refund, and where that leads; `SUCCESS` and `CLOSED` are final. */
+export type RefundMove = Exclude<HeldRefundState, 'REQUESTED' | 'REFUSED'> | 'stay';
+
+export const refundMoves: Record<
+  HeldRefundState,
+  Record<'PROCESSING' | 'SUCCESS' | 'CLOSED' | 'ABNORMAL', RefundMove>
+> = {
+  REQUESTED: { PROCESSING: 'PROCESSING', SUCCESS: 'SUCCESS', CLOSED: 'CLOSED', ABNORMAL: 'ABNORMAL' },
+  PROCESSING: { PROCESSING: 'stay', SUCCESS: 'SUCCESS', CLOSED: 'CLOSED', ABNORMAL: 'ABNORMAL' },
+  ABNORMAL: { PROCESSING: 'PROCESSING', SUCCESS: 'SUCCESS', CLOSED: 'CLOSED', ABNORMAL: 'stay' },
+  SUCCESS: { PROCESSING: 'stay', SUCCESS: 'stay', CLOSED: 'stay', ABNORMAL: 'stay' },
+  CLOSED: { PROCESSING: 'stay', SUCCESS: 'stay', CLOSED: 'stay', ABNORMAL: 'stay' },
+  // WeChat's word wins over our memory of a refusal.
+  REFUSED: { PROCESSING: 'PROCESSING', SUCCESS: 'SUCCESS', CLOSED: 'CLOSED', ABNORMAL: 'ABNORMAL' },
+};
+
+/** Refund states whose amount is gone or may still go: what is left to refund is what remains beside them. */
+export const reservingRefundStates = [
+  'REQUESTED',
+  'PROCESSING',
+  'SUCCESS',
+  'ABNORMAL',
+] as const satisfies readonly HeldRefundState[];
+
+export const refundStateLabels: Record<HeldRefundState, { zh: string; en: string }> = {
+  REQUESTED: { zh: '已提交', en: 'Requested' },
+  PROCESSING: { zh: '处理中', en: 'Processing' },
+  SUCCESS: { zh: '退款成功', en: 'Refunded' },
+  CLOSED: { zh: '退款关闭', en: 'Refund closed' },
+  ABNORMAL: { zh: '退款异常', en: 'Refund abnormal' },
+  REFUSED: { zh: '微信拒绝', en: 'Refused by WeChat' },
+};
+
 /** What `settle` did with a piece of evidence. */
 export const settleVerdicts = ['applied', 'already', 'mismatch', 'unknown_order', 'not_final'] as const;
 export type SettleVerdict = (typeof settleVerdicts)[number];

@@ -68,7 +68,7 @@ describe('every field is compared with our own row', () => {
     ['appid', { appid: 'wx0000000000000002' }],
     ['mch_id', { mch_id: '1900000002' }],
     ['sub_mch_id', { sub_mch_id: '1900000003' }],
-    ['total_fee', { total_fen: 99 }],
+    ['total_fee', { total_fen: 99, payer_total_fen: 99 }],
     ['cash_fee', { payer_total_fen: 101 }],
     ['fee_type', { fee_type: 'USD' }],
     ['trade_type', { trade_type: 'NATIVE' }],
