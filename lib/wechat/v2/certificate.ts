@@ -29,10 +29,12 @@ export function fetchWithCertificate(certificate: ClientCertificate): typeof glo
   const agent = new Agent({ keepAlive: true, secureContext });
 
   return async function fetch(input, init) {
-    const { url, method, headers, body, signal } = new Request(input, init);
+    const request = new Request(input, init);
+    const body = Buffer.from(await request.arrayBuffer());
+    const { url, method, headers, signal } = request;
     const outgoing = openRequest(url, { method, headers: Object.fromEntries(headers), agent, signal });
-    const answered = once(outgoing, 'response', { signal });
-    outgoing.end(body === null ? undefined : Buffer.from(await new Response(body).arrayBuffer()));
+    const answered = once(outgoing, 'response');
+    outgoing.end(body);
     const [message]: IncomingMessage[] = await answered;
     if (message === undefined) throw new TypeError('no response');
     return asResponse(message);
