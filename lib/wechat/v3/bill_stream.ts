@@ -37,16 +37,20 @@ export function billStream(body: ReadableStream<Uint8Array>, rules: BillRules): 
   });
 }
 
-/** Runs `wait`, and aborts the download when it takes too long. */
+/** Waits so long and no longer; a wait that takes too long ends the download too. */
 export async function withinTime<T>(
   abort: AbortController,
   limit_ms: number,
   wait: () => Promise<T>,
 ): Promise<T> {
-  const timeout = new DOMException(`nothing came for ${limit_ms} ms`, 'TimeoutError');
-  const timer = setTimeout(() => abort.abort(timeout), limit_ms);
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const timeout = new DOMException(`nothing came for ${limit_ms} ms`, 'TimeoutError');
+    late.reject(timeout);
+    abort.abort(timeout);
+  }, limit_ms);
   try {
-    return await wait();
+    return await Promise.race([wait(), late.promise]);
   } finally {
     clearTimeout(timer);
   }

@@ -20,7 +20,7 @@ interface BillFile {
   url: URL;
 }
 
-export function downloadTradeBill(
+export async function downloadTradeBill(
   merchant: Merchant,
   ports: Ports,
   ask: Ask,
@@ -34,7 +34,7 @@ export function downloadTradeBill(
 }
 
 /** The signer's own funds; a sub-merchant's come in another shape and are not read here. */
-export function downloadFundFlowBill(
+export async function downloadFundFlowBill(
   merchant: Merchant,
   ports: Ports,
   ask: Ask,

@@ -9,7 +9,13 @@ import { judge, readAnswer } from './answers.ts';
 import { CipherRefused, openResource } from './cipher.ts';
 import type { Fields } from './fields.ts';
 import { JsonRefused } from './json.ts';
-import { type PlatformCertificate, type PlatformKeys, readCertificate, sameSerial } from './platform_keys.ts';
+import {
+  isValid,
+  type PlatformCertificate,
+  type PlatformKeys,
+  readCertificate,
+  sameSerial,
+} from './platform_keys.ts';
 import type { Merchant } from './settings.ts';
 import { type RawAnswer, send } from './transport.ts';
 import { verifyMessage } from './verify.ts';
@@ -33,8 +39,7 @@ export async function fetchCertificates(
   const downloaded = raw.status === 200 ? readList(merchant, raw) : [];
   const now = ports.now();
   const find = async (serial: string) =>
-    held.find(serial) ??
-    downloaded.find((one) => sameSerial(one.serial, serial) && one.expires_at > now)?.key;
+    held.find(serial) ?? downloaded.find((one) => sameSerial(one.serial, serial) && isValid(one, now))?.key;
   judge(raw, await verifyMessage(raw.headers, raw.body, find, now));
   return downloaded;
 }

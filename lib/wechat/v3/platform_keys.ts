@@ -190,6 +190,7 @@ export class PlatformKeys {
   }
 }
 
-function isValid(certificate: PlatformCertificate, now: Date): boolean {
+/** Inside its own dates: from its first moment until just before its last. */
+export function isValid(certificate: PlatformCertificate, now: Date): boolean {
   return certificate.effective_at <= now && now < certificate.expires_at;
 }
