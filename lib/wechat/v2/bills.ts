@@ -78,9 +78,9 @@ async function download(
   } finally {
     exchange.duration_ms = caller.ports.now().getTime() - exchange.started_at.getTime();
   }
-  const rest = readOn(reader, beginning, exchange, withinTime);
+  const rest = readOn(reader, beginning, exchange, withinTime, abort);
   if (exchange.status !== 200) {
-    await rest.return(undefined);
+    abort.abort();
     throw httpFailure(call, exchange);
   }
   if (beginning.length === 0) throw badAnswer(call, exchange, 'an empty bill');
@@ -124,18 +124,20 @@ async function* readOn(
   beginning: Uint8Array,
   exchange: Exchange,
   withinTime: WithinTime,
+  abort: AbortController,
 ): AsyncGenerator<Uint8Array, void> {
+  let ended = false;
   try {
     yield beginning;
-    while (reader !== undefined) {
-      const { done, value } = await withinTime(() => reader.read());
-      if (done) return;
-      yield value;
+    while (!ended && reader !== undefined) {
+      const { done, value } = await withinTime(() => reader.read()).catch((cause: unknown) => {
+        throw noAnswer(exchange, cause);
+      });
+      ended = done;
+      if (value !== undefined) yield value;
     }
-  } catch (cause) {
-    throw noAnswer(exchange, cause);
   } finally {
-    await reader?.cancel();
+    if (!ended) abort.abort();
   }
 }
 
