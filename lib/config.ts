@@ -2,6 +2,8 @@
  * The settings of a deployment, read once and checked as a whole: a process with a wrong setting names every
  * fault at once and does not start. The only place of the application that reads `process.env`.
  */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 
 const yes = z.enum(['yes', 'no']).default('no');
@@ -17,6 +19,31 @@ const url = (what: string) =>
       !text.endsWith('/')
     );
   }, `${what}: an http(s) address without a trailing slash, query or fragment`);
+
+/** A PEM of the kind wanted, given as text (line breaks may be written \\n) or as the path of a file that holds it. */
+function pem(kind: string) {
+  return z
+    .string()
+    .transform((text, issues) => {
+      const read = text.startsWith('-----') ? text.replaceAll('\\n', '\n') : readFile(text);
+      if (read?.includes('-----BEGIN ') && read.includes(`${kind}-----`)) return read;
+      issues.addIssue({
+        code: 'custom',
+        message: read === undefined ? 'PEM text or the path of a readable file' : `a PEM with a ${kind}`,
+      });
+      return z.NEVER;
+    })
+    .optional();
+}
+
+function readFile(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    // The path is told to be unreadable by whoever asked; the reason (missing, no right) is the same mend.
+    return undefined;
+  }
+}
 
 interface Setting {
   schema: z.ZodType;
@@ -78,8 +105,16 @@ export const settings = {
     example: '1900000109',
     purpose: 'Merchant platform: 账户中心 → 商户信息 → 微信支付商户号.',
   },
+  WECHAT_API_VERSION: {
+    schema: z.enum(['v2', 'v3']).default('v2'),
+    example: 'v2',
+    purpose: 'How new trades are placed; old trades finish over the version they began with.',
+  },
   WECHAT_API_V2_KEY: {
-    schema: z.string().regex(/^[0-9a-zA-Z]{32}$/, '32 letters or digits'),
+    schema: z
+      .string()
+      .regex(/^[0-9a-zA-Z]{32}$/, '32 letters or digits')
+      .optional(),
     example: '0123456789abcdef0123456789abcdef',
     purpose: 'Merchant platform: 账户中心 → API安全 → APIv2密钥.',
     secret: true,
@@ -89,10 +124,60 @@ export const settings = {
     example: 'HMAC-SHA256',
     purpose: 'How new v2 trades are signed; old trades finish with the type they began with.',
   },
+  WECHAT_API_V3_KEY: {
+    schema: z
+      .string()
+      .regex(/^[0-9a-zA-Z]{32}$/, '32 letters or digits')
+      .optional(),
+    example: 'abcdef0123456789abcdef0123456789',
+    purpose: 'Merchant platform: 账户中心 → API安全 → APIv3密钥. Needed for v3.',
+    secret: true,
+  },
+  WECHAT_MERCHANT_CERTIFICATE: {
+    schema: pem('CERTIFICATE'),
+    example: '/etc/guitai/apiclient_cert.pem',
+    purpose:
+      'The merchant’s API certificate, as PEM or the path of its file. Needed for v3 and for refunds over v2.',
+  },
+  WECHAT_MERCHANT_KEY: {
+    schema: pem('PRIVATE KEY'),
+    example: '/etc/guitai/apiclient_key.pem',
+    purpose: 'The private key of that certificate, as PEM or the path of its file.',
+  },
+  WECHAT_PLATFORM_CERTIFICATES: {
+    schema: pem('CERTIFICATE'),
+    example: '/etc/guitai/wechatpay_certificates.pem',
+    purpose:
+      'v3, certificate mode: platform certificates already at hand. Others are downloaded when first named.',
+  },
+  WECHAT_PAY_PUBLIC_KEY_ID: {
+    schema: z
+      .string()
+      .regex(/^PUB_KEY_ID_[0-9A-Za-z]+$/, 'PUB_KEY_ID_ and digits')
+      .optional(),
+    example: 'PUB_KEY_ID_0119000001092026110100000000000001',
+    purpose: 'v3, public-key mode: 账户中心 → API安全 → 微信支付公钥, its id. Both modes may be set at once.',
+  },
+  WECHAT_PAY_PUBLIC_KEY: {
+    schema: pem('PUBLIC KEY'),
+    example: '/etc/guitai/wxp_pub.pem',
+    purpose: 'v3, public-key mode: the key of that id, as PEM or the path of its file.',
+  },
   WECHAT_PAY_BASE_URL: {
     schema: url('WECHAT_PAY_BASE_URL').default('https://api.mch.weixin.qq.com'),
     example: 'https://api.mch.weixin.qq.com',
     purpose: 'The pay platform.',
+  },
+  WECHAT_PAY_CERTIFICATE_BASE_URL: {
+    schema: url('WECHAT_PAY_CERTIFICATE_BASE_URL').optional(),
+    example: 'https://api.mch.weixin.qq.com',
+    purpose: 'Where v2 calls with the client certificate go; WECHAT_PAY_BASE_URL unless set.',
+  },
+  WECHAT_PAY_CA: {
+    schema: pem('CERTIFICATE'),
+    example: '/etc/guitai/simulator_ca.pem',
+    purpose:
+      'Only for a simulator: the root of its TLS certificate. Real WeChat is checked by the normal roots.',
   },
   WECHAT_API_BASE_URL: {
     schema: url('WECHAT_API_BASE_URL').default('https://api.weixin.qq.com'),
@@ -190,7 +275,13 @@ function checkTogether(
   fault: (setting: SettingName, text: string) => void,
 ): void {
   const consents = config.GUITAI_ALLOW_SIMULATOR === 'yes' && config.GUITAI_NO_REAL_MONEY === 'yes';
-  for (const name of ['WECHAT_PAY_BASE_URL', 'WECHAT_API_BASE_URL', 'WECHAT_OPEN_BASE_URL'] as const) {
+  for (const name of [
+    'WECHAT_PAY_BASE_URL',
+    'WECHAT_PAY_CERTIFICATE_BASE_URL',
+    'WECHAT_API_BASE_URL',
+    'WECHAT_OPEN_BASE_URL',
+  ] as const) {
+    if (config[name] === undefined) continue;
     const { hostname, protocol } = new URL(config[name]);
     if (!consents && !(officialHost.test(hostname) && protocol === 'https:')) {
       fault(
@@ -202,10 +293,49 @@ function checkTogether(
   if (!consents && !config.PUBLIC_URL.startsWith('https://')) {
     fault('PUBLIC_URL', 'must be https: WeChat delivers notifications and cookies are kept only there');
   }
+  if (!consents && config.WECHAT_PAY_CA !== undefined) {
+    fault('WECHAT_PAY_CA', 'is for simulators only; WeChat is checked by the normal roots, remove it');
+  }
+  checkKeys(config, fault);
   if (environment.NODE_TLS_REJECT_UNAUTHORIZED === '0') {
     fault(
       'WECHAT_PAY_BASE_URL',
       'cannot be trusted: NODE_TLS_REJECT_UNAUTHORIZED=0 switches TLS off, remove it',
+    );
+  }
+}
+
+/** What each version needs, and keys that do not belong together: told here, with names, not at the first payment. */
+function checkKeys(config: Config, fault: (setting: SettingName, text: string) => void): void {
+  const needed: SettingName[] =
+    config.WECHAT_API_VERSION === 'v2'
+      ? ['WECHAT_API_V2_KEY']
+      : ['WECHAT_API_V3_KEY', 'WECHAT_MERCHANT_CERTIFICATE', 'WECHAT_MERCHANT_KEY'];
+  for (const name of needed) {
+    if (config[name] === undefined) fault(name, `is missing; API ${config.WECHAT_API_VERSION} needs it`);
+  }
+  const pairs = [
+    ['WECHAT_MERCHANT_CERTIFICATE', 'WECHAT_MERCHANT_KEY'],
+    ['WECHAT_PAY_PUBLIC_KEY_ID', 'WECHAT_PAY_PUBLIC_KEY'],
+  ] as const;
+  for (const [one, other] of pairs) {
+    if (config[one] !== undefined && config[other] === undefined) fault(other, `is missing beside ${one}`);
+    if (config[one] === undefined && config[other] !== undefined) fault(one, `is missing beside ${other}`);
+  }
+  if (config.WECHAT_API_V3_KEY !== undefined && config.WECHAT_API_V3_KEY === config.WECHAT_API_V2_KEY) {
+    fault('WECHAT_API_V3_KEY', 'is the same as WECHAT_API_V2_KEY; they are two keys set in two places');
+  }
+  const { WECHAT_MERCHANT_CERTIFICATE: certificate, WECHAT_MERCHANT_KEY: key } = config;
+  if (certificate === undefined || key === undefined) return;
+  try {
+    if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) {
+      fault('WECHAT_MERCHANT_KEY', 'is not the key of WECHAT_MERCHANT_CERTIFICATE');
+    }
+  } catch {
+    // Neither can be parsed further than its PEM frame; the cause would print key material.
+    fault(
+      'WECHAT_MERCHANT_KEY',
+      'and WECHAT_MERCHANT_CERTIFICATE cannot be read as a key and its certificate',
     );
   }
 }
@@ -238,10 +368,11 @@ export function config(): Config {
   return cached;
 }
 
-/** The text of `.env.example`: every setting, nothing else, each with its purpose. */
+/** The text of `.env.example`: every setting with its purpose; those that may stay unset are commented out. */
 export function envExample(): string {
-  const blocks = Object.entries(settings).map(
-    ([name, { purpose, example }]) => `# ${purpose}\n${name}=${example}\n`,
-  );
-  return `# Settings of Guitai. Copy to .env and replace every value.\n\n${blocks.join('\n')}`;
+  const blocks = Object.entries(settings).map(([name, { purpose, example, schema }]) => {
+    const mark = schema.safeParse(undefined).success ? '#' : '';
+    return `# ${purpose}\n${mark}${name}=${example}\n`;
+  });
+  return `# Settings of Guitai. Copy to .env, replace the values, and uncomment what you need.\n\n${blocks.join('\n')}`;
 }

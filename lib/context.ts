@@ -3,13 +3,14 @@
  * for money. Made once per process; tests make their own with another clock and another network.
  */
 
+import { createAccounts } from './accounts.ts';
 import { type Config, config as processConfig } from './config.ts';
 import { type Db, openDb } from './db.ts';
 import { createGroupCommit } from './group_commit.ts';
 import { createLog, type Logger } from './log.ts';
 import { randomText } from './numbers.ts';
 import { type Evidence, type Settled, settleBatch } from './settle.ts';
-import { createWechatPayV2, type Ports, type WechatPay } from './wechat/index.ts';
+import type { Ports, WechatPay } from './wechat/index.ts';
 
 export interface Context {
   config: Config;
@@ -40,36 +41,15 @@ export function createContext(config: Config, parts: ContextParts = {}): Context
     now,
     nonce: (length = 32) => randomText(length),
   };
-  const accounts = new Map<string, WechatPay>();
-  const payFor = (trade: { api_version: string; sign_type: string }): WechatPay => {
-    const key = `${trade.api_version} ${trade.sign_type}`;
-    const known = accounts.get(key);
-    if (known !== undefined) return known;
-    if (trade.api_version !== 'v2' || (trade.sign_type !== 'MD5' && trade.sign_type !== 'HMAC-SHA256')) {
-      throw new Error(`no settings for a trade placed over ${key}`);
-    }
-    const account = createWechatPayV2(
-      {
-        appid: config.WECHAT_APPID,
-        mch_id: config.WECHAT_MCH_ID,
-        api_v2_key: config.WECHAT_API_V2_KEY,
-        sign_type: trade.sign_type,
-        base_url: config.WECHAT_PAY_BASE_URL,
-        timeout_ms: config.WECHAT_TIMEOUT_MS,
-      },
-      ports,
-    );
-    accounts.set(key, account);
-    return account;
-  };
+  const accounts = createAccounts(config, ports);
   return {
     config,
     db,
     log: parts.log ?? createLog(config.LOG_LEVEL),
     ports,
     now,
-    payFor,
-    pay: payFor({ api_version: 'v2', sign_type: config.WECHAT_SIGN_TYPE }),
+    payFor: accounts.payFor,
+    pay: accounts.pay,
     settle: createGroupCommit((batch: readonly Evidence[]) => settleBatch(db, now(), batch)),
     close: () => db.$disconnect(),
   };

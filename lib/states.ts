@@ -158,6 +158,8 @@ export type SettleVerdict = (typeof settleVerdicts)[number];
 /** What the pay page shows; `server` states come from the status route, the others are the page's own moments. */
 export const pageStates = [
   'waiting_for_bridge',
+  'no_bridge',
+  'watching',
   'ready',
   'invoking',
   'confirming',
@@ -166,6 +168,7 @@ export const pageStates = [
   'still_unknown',
   'paid',
   'closed',
+  'expired',
   'refunded',
 ] as const;
 export type PageState = (typeof pageStates)[number];

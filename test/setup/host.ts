@@ -9,6 +9,9 @@ import * as logout from '../../app/api/admin/logout/route.ts';
 import * as live from '../../app/api/health/live/route.ts';
 import * as ready from '../../app/api/health/ready/route.ts';
 import * as notifyV2Payment from '../../app/api/notify/v2/payment/route.ts';
+import * as notifyV2Refund from '../../app/api/notify/v2/refund/route.ts';
+import * as notifyV3Payment from '../../app/api/notify/v3/payment/route.ts';
+import * as notifyV3Refund from '../../app/api/notify/v3/refund/route.ts';
 import * as bridge from '../../app/api/orders/[order_no]/bridge/route.ts';
 import * as pay from '../../app/api/orders/[order_no]/pay/route.ts';
 import * as status from '../../app/api/orders/[order_no]/route.ts';
@@ -30,6 +33,9 @@ const doorways: [string, RegExp, Handler][] = [
   ['POST', /^\/api\/orders\/([^/]+)\/bridge$/, bridge.POST],
   ['GET', /^\/api\/wechat\/oauth$/, oauth.GET],
   ['POST', /^\/api\/notify\/v2\/payment$/, notifyV2Payment.POST],
+  ['POST', /^\/api\/notify\/v2\/refund$/, notifyV2Refund.POST],
+  ['POST', /^\/api\/notify\/v3\/payment$/, notifyV3Payment.POST],
+  ['POST', /^\/api\/notify\/v3\/refund$/, notifyV3Refund.POST],
   ['POST', /^\/api\/signout$/, signout.POST],
   ['POST', /^\/api\/admin\/login$/, login.POST],
   ['POST', /^\/api\/admin\/logout$/, logout.POST],

@@ -1,7 +1,7 @@
 /** WeChat's payment notification, API v2. */
 import { context } from '../../../../../lib/context.ts';
-import { receivePaymentV2 } from '../../../../../lib/notify.ts';
+import { receivePayment } from '../../../../../lib/notify.ts';
 
 export function POST(request: Request): Promise<Response> {
-  return receivePaymentV2(context(), request);
+  return receivePayment(context(), 'v2', request);
 }

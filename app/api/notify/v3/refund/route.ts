@@ -1,0 +1,7 @@
+/** WeChat's refund notification, API v3. */
+import { context } from '../../../../../lib/context.ts';
+import { receiveRefund } from '../../../../../lib/notify.ts';
+
+export function POST(request: Request): Promise<Response> {
+  return receiveRefund(context(), 'v3', request);
+}
