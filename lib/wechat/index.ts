@@ -21,6 +21,6 @@ export type { ClientCertificate } from './v2/certificate.ts';
 export { createWechatPayV2 } from './v2/client.ts';
 export { acknowledgeV2 } from './v2/notifications.ts';
 export type { SignTypeV2 } from './v2/sign.ts';
-export { createWechatPayV3, createWechatPayV3, type WechatPayV3, type WechatPayV3 } from './v3/client.ts';
+export { createWechatPayV3, type WechatPayV3 } from './v3/client.ts';
 export type { WechatPayV3Settings } from './v3/settings.ts';
 export { parseXml, XmlError, type XmlFields } from './xml.ts';
