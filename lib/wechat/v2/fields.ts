@@ -11,8 +11,7 @@ export class FieldError extends Error {
 
 const FEN = /^\d{1,10}$/;
 const COUNT = /^\d{1,3}$/;
-const APPID = /^[A-Za-z0-9_-]{1,32}$/;
-const MERCHANT = /^\d{1,32}$/;
+const ACCOUNT = /^[A-Za-z0-9_-]{1,32}$/;
 const OPENID = /^[A-Za-z0-9_-]{1,128}$/;
 const OUR_NUMBER = /^[A-Za-z0-9_\-|*@]{1,64}$/;
 const PLATFORM_NUMBER = /^[A-Za-z0-9]{1,32}$/;
@@ -33,10 +32,10 @@ const SHAPES: ReadonlyMap<string, RegExp> = new Map([
   ['err_code', WORD],
   ['err_code_des', TEXT],
   ['result_msg', TEXT],
-  ['appid', APPID],
-  ['sub_appid', APPID],
-  ['mch_id', MERCHANT],
-  ['sub_mch_id', MERCHANT],
+  ['appid', ACCOUNT],
+  ['sub_appid', ACCOUNT],
+  ['mch_id', ACCOUNT],
+  ['sub_mch_id', ACCOUNT],
   ['nonce_str', WORD],
   ['sign', /^([0-9A-F]{32}|[0-9A-F]{64})$/],
   ['sign_type', /^(MD5|HMAC-SHA256)$/],
