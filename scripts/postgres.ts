@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Fault } from './fault.ts';
+import type { Environment } from './paths.ts';
 import { freePort } from './ports.ts';
 import { type Binaries, postgresAccount, postgresBinaries, system_dir } from './postgres_binaries.ts';
 import { postgresHome } from './postgres_home.ts';
@@ -129,8 +130,13 @@ interface Ended {
 function run(home: string, { account }: Binaries, program: string, args: string[]): Promise<Ended> {
   const identity = account === undefined ? {} : { uid: account.uid, gid: account.gid };
   const { PATH, SystemRoot, TEMP } = process.env;
-  const environment = { PATH, SystemRoot, TEMP, LC_ALL: 'C', TZ: 'UTC' };
-  const settings = { ...identity, cwd: home, env: environment, detached: process.platform !== 'win32' };
+  const environment: Environment = { PATH, SystemRoot, TEMP, LC_ALL: 'C', TZ: 'UTC' };
+  const settings = {
+    ...identity,
+    cwd: home,
+    env: environment as NodeJS.ProcessEnv,
+    detached: process.platform !== 'win32',
+  };
   return new Promise((resolve, reject) => {
     execFile(program, args, { ...settings, windowsHide: true }, (error, stdout, stderr) => {
       const output = `${stdout}${stderr}`;

@@ -15,6 +15,7 @@ import {
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Fault } from './fault.ts';
+import type { Environment } from './paths.ts';
 
 /** Another account than our own, to start a program as. */
 export interface Account {
@@ -60,13 +61,18 @@ export function runAs(
   args: string[],
 ): SpawnSyncReturns<string> {
   const identity = account === undefined ? {} : { uid: account.uid, gid: account.gid };
-  const environment = {
+  const environment: Environment = {
     PATH: process.env.PATH ?? '',
     LC_ALL: 'C',
     TZ: 'UTC',
     SystemRoot: process.env.SystemRoot,
   };
-  return spawnSync(program, args, { ...identity, cwd: '/', env: environment, encoding: 'utf8' });
+  return spawnSync(program, args, {
+    ...identity,
+    cwd: '/',
+    env: environment as NodeJS.ProcessEnv,
+    encoding: 'utf8',
+  });
 }
 
 /** The programs, ready to run; `copy_dir` receives a copy of them if the account cannot reach the originals. */

@@ -1,0 +1,23 @@
+// npm run admin [-- NAME]: makes an operator, or gives an existing one a new password, and prints it once.
+import { parseArgs } from 'node:util';
+import { setAdmin } from '../lib/admin_account.ts';
+import { openDb } from '../lib/db.ts';
+import { withDatabase } from './database.ts';
+import { Fault, runScript } from './fault.ts';
+
+await runScript(() => {
+  const { positionals } = parseArgs({ allowPositionals: true });
+  const [name = 'admin', ...more] = positionals;
+  if (more.length > 0 || !/^[\w.@-]{1,64}$/.test(name)) {
+    throw new Fault('Give one name: up to 64 letters, digits and . _ @ -');
+  }
+  return withDatabase(async (database_url) => {
+    const db = openDb(database_url, { connections: 2 });
+    try {
+      process.stdout.write(`user      ${name}\npassword  ${await setAdmin(db, name, new Date())}\n`);
+    } finally {
+      await db.$disconnect();
+    }
+    return 0;
+  });
+});

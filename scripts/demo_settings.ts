@@ -1,0 +1,54 @@
+// The settings of a shop that talks to the simulator: addresses of this machine, the simulator's own demo merchant,
+// and secrets made once per data folder. Never used for a shop that takes real money.
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Fault } from './fault.ts';
+import type { Environment } from './paths.ts';
+
+/** What we read of the simulator's `/_sim/config`. */
+export interface SimulatorConfig {
+  official_account: { appid: string; secret: string };
+  merchants: { mch_id: string; appid: string; api_v2_key: string; sign_type: string }[];
+}
+
+export interface Addresses {
+  database_url: string;
+  public_url: string;
+  simulator_url: string;
+}
+
+export function demoEnvironment(
+  data_dir: string,
+  { database_url, public_url, simulator_url }: Addresses,
+  { official_account, merchants }: SimulatorConfig,
+): Environment {
+  const merchant = merchants.find(({ appid }) => appid === official_account.appid);
+  if (merchant === undefined) throw new Fault('The simulator has no merchant bound to its official account.');
+  const { PORT: _, SIMULATOR_PORT: __, ...inherited } = process.env;
+  return {
+    ...inherited,
+    NEXT_TELEMETRY_DISABLED: '1',
+    DATABASE_URL: database_url,
+    PUBLIC_URL: public_url,
+    SESSION_PASSWORD: sessionPassword(data_dir),
+    SHOP_NAME: process.env.SHOP_NAME ?? '柜台小店',
+    WECHAT_APPID: official_account.appid,
+    WECHAT_APP_SECRET: official_account.secret,
+    WECHAT_MCH_ID: merchant.mch_id,
+    WECHAT_API_V2_KEY: merchant.api_v2_key,
+    WECHAT_SIGN_TYPE: merchant.sign_type,
+    WECHAT_PAY_BASE_URL: simulator_url,
+    WECHAT_API_BASE_URL: simulator_url,
+    WECHAT_OPEN_BASE_URL: simulator_url,
+    GUITAI_ALLOW_SIMULATOR: 'yes',
+    GUITAI_NO_REAL_MONEY: 'yes',
+  };
+}
+
+/** Kept beside the database, so that a restart does not sign everybody out. */
+function sessionPassword(data_dir: string): string {
+  const file = join(data_dir, 'session-password');
+  if (!existsSync(file)) writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
+  return readFileSync(file, 'utf8').trim();
+}
