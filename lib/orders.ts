@@ -36,9 +36,10 @@ export interface PlacedOrder {
 
 /** Makes the order of a checkout, or returns the one this checkout made before. */
 export async function placeOrder(ctx: Context, session: Session, input: OrderInput): Promise<PlacedOrder> {
-  const items = await priceItems(ctx, input.items);
+  // Before the shelf is asked: what this checkout made stands, whatever became of goods and prices since.
   const known = await findCheckout(ctx, session, input);
   if (known !== undefined) return known;
+  const items = await priceItems(ctx, input.items);
 
   const total_fen = items.reduce((sum, { price_fen, quantity }) => sum + price_fen * quantity, 0);
   if (!isFen(total_fen))
