@@ -15,7 +15,7 @@ import {
 } from '../../lib/wechat/index.ts';
 
 const KEY = '192006250b4c09247ec02edce69f6a2d';
-const TIMEOUT_MS = 60;
+const TIMEOUT_MS = 250;
 
 /** Shape and first row as in WxJava's WxPayBillResultTest (2019), ids changed. */
 const BILL = `\ufeff交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,应结订单金额,代金券金额,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款类型,退款状态,商品名称,商户数据包,手续费,费率,订单金额,申请退款金额,费率备注\r

@@ -560,6 +560,16 @@ describe('refunding', () => {
     });
   });
 
+  it('to a simulator without TLS it goes over the ordinary line, certificate or none', async () => {
+    const ordinary: Ports = {
+      fetch: async () => new Response(signed(ACCEPTED)),
+      now: () => NOW,
+      nonce: () => 'n',
+    };
+    const pay = createWechatPayV2({ ...CONFIG, base_url: 'http://127.0.0.1:8801' }, ordinary);
+    expect((await pay.placeRefund(REFUND)).report.status).toBe('PROCESSING');
+  });
+
   it('the refund goes to its own host when there is one', async () => {
     const { pay, sent } = clientWith(signed(ACCEPTED), { certificate_base_url: 'https://localhost:1443/' });
     await pay.placeRefund(REFUND);

@@ -146,9 +146,11 @@ function isTradeType(word: string): word is TradeType {
 }
 
 /** Drops absent members, so that "not said" never looks like a value. */
-function withoutUndefined<T extends object>(value: T): T {
+function withoutUndefined<T extends object>(value: T): T;
+function withoutUndefined(value: object): object {
+  const present: Record<string, unknown> = {};
   for (const [name, member] of Object.entries(value)) {
-    if (member === undefined) Reflect.deleteProperty(value, name);
+    if (member !== undefined) present[name] = member;
   }
-  return value;
+  return present;
 }
