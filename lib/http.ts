@@ -2,6 +2,7 @@
  * What every doorway needs and no doorway should repeat: reading a bounded body, parsing it to primitives,
  * refusing other sites, and turning anything thrown into a coded answer. It knows no business.
  */
+import { isIP } from 'node:net';
 import type { z } from 'zod';
 import type { Context } from './context.ts';
 import { AppError, type ErrorBody, explain } from './errors.ts';
@@ -94,7 +95,8 @@ export function clientIp(ctx: Context, headers: Headers): string {
     .filter((hop) => hop !== '');
   const address = hops.at(-Math.max(1, ctx.config.TRUSTED_PROXIES)) ?? '127.0.0.1';
   const bare = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/^\[(.*)\](:\d+)?$/, '$1');
-  return /^[0-9a-fA-F:.]{2,45}$/.test(bare) ? bare : '127.0.0.1';
+  // WeChat refuses an order for an address that is none, and a scoped one (`%eth0`).
+  return isIP(bare) === 0 || bare.includes('%') ? '127.0.0.1' : bare;
 }
 
 /** Runs a doorway: what it returns is the answer, what it throws becomes a coded one and, if ours, a log line. */

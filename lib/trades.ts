@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { askTrade } from './ask.ts';
+import { closeTrade } from './close.ts';
 import type { Context } from './context.ts';
 import { Prisma, type Tx } from './db.ts';
 import { AppError } from './errors.ts';
@@ -14,13 +15,14 @@ import { standingOf } from './orders.ts';
 import { enqueue } from './queues.ts';
 import type { Session } from './sessions.ts';
 import type { HeldTradeState, OrderState } from './states.ts';
-import type { JsapiParameters, PlaceTrade, WechatError } from './wechat/index.ts';
+import type { JsapiParameters, Placed, PlaceTrade, WechatError } from './wechat/index.ts';
 
 /** WeChat keeps a prepay_id for two hours; ours is renewed a little earlier, so that a payer can still finish. */
 const prepayLife_ms = 115 * 60_000;
 /** WeChat refuses a `time_expire` nearer than five minutes (v2) and a close before that age. */
-const shortestTrade_ms = 5 * 60_000 + 30_000;
+const nearestExpiry_ms = 5 * 60_000;
 /** A trade begun at the last second may outlive its order by this much. */
+const shortestTrade_ms = nearestExpiry_ms + 30_000;
 const waitStep_ms = 150;
 
 export interface StartedTrade {
@@ -39,6 +41,8 @@ interface PlacingTrade {
   prepay_id: string | null;
   prepay_at: Date | null;
   placing_until: Date | null;
+  created_at: Date;
+  expires_at: Date;
 }
 
 /**
@@ -190,6 +194,8 @@ const placingColumns = {
   prepay_id: true,
   prepay_at: true,
   placing_until: true,
+  created_at: true,
+  expires_at: true,
 } as const;
 
 function livePrepayId(trade: PlacingTrade, now: Date): string | undefined {
@@ -229,7 +235,7 @@ async function place(ctx: Context, trade: PlacingTrade): Promise<Ensured> {
       await ctx.db.$transaction([
         ctx.db.trade.updateMany({
           where: { out_trade_no },
-          data: { prepay_id, prepay_at: placed.exchange.started_at, placing_until: null },
+          data: { prepay_id, prepay_at: bornAt(trade, placed), placing_until: null },
         }),
         addEvent(ctx.db, {
           at: ctx.now(),
@@ -258,16 +264,33 @@ async function place(ctx: Context, trade: PlacingTrade): Promise<Ensured> {
   return afterFailure(ctx, trade, error);
 }
 
+/**
+ * Since when this prepay_id may have existed, at the earliest. A repeat is answered with the one WeChat made before, so
+ * the one we hold keeps its age, and the first to reach us may come from an answer that was lost.
+ */
+function bornAt(trade: PlacingTrade, { prepay_id, exchange }: Placed): Date {
+  if (trade.prepay_id === null) return trade.created_at;
+  return trade.prepay_id === prepay_id && trade.prepay_at !== null ? trade.prepay_at : exchange.started_at;
+}
+
 /** WeChat said no, or nothing: what it says of the number itself decides what the shopper hears. */
 async function afterFailure(
   ctx: Context,
-  { out_trade_no, order_no }: PlacingTrade,
+  { out_trade_no, order_no, expires_at }: PlacingTrade,
   error: WechatError | undefined,
 ): Promise<Ensured> {
   if (error?.code === 'ORDERPAID' || error?.code === 'ORDERCLOSED' || error?.code === 'OUT_TRADE_NO_USED') {
     const asked = await askTrade(ctx, out_trade_no, { source: 'shopper', min_gap_ms: 0 });
-    if (asked.outcome === 'told' && asked.said === 'SUCCESS') throw new AppError('order_paid');
+    if (asked.outcome === 'told' && (asked.said === 'SUCCESS' || asked.said === 'REFUND')) {
+      throw new AppError('order_paid');
+    }
     if (asked.outcome === 'told' && asked.said === 'CLOSED') return { outcome: 'dead' };
+  }
+  if (error?.outcome === 'refused' && expires_at.getTime() - ctx.now().getTime() < nearestExpiry_ms) {
+    // A number WeChat never heard is no use any more when its stored time_expire has come too near: it is given up.
+    const closed = await closeTrade(ctx, out_trade_no, 'shopper');
+    if (closed === 'paid') throw new AppError('order_paid');
+    if (closed === 'closed') return { outcome: 'dead' };
   }
   ctx.log.warn({ order_no, out_trade_no, code: error?.code, outcome: error?.outcome }, 'trade not placed');
   throw new AppError(error?.outcome === 'refused' ? 'wechat_refused' : 'wechat_unknown', { cause: error });
