@@ -1,0 +1,62 @@
+/**
+ * The parts of the pay page that its script writes into, as HTML text: React sends them once and never looks
+ * inside again, so nothing the script has done is undone when the framework arrives.
+ */
+import { renderSVG } from 'uqr';
+import type { PageState } from '../../../lib/states.ts';
+import type { PayWords } from '../../../lib/words.ts';
+import { describe, type PayData } from './view.client.ts';
+
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
+}
+
+/** JSON that may stand inside a script element. */
+export function embedJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[<\u2028\u2029]/g,
+    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** Hands a region to React as it stands. Whatever it is given has been escaped in this file. */
+export function asSent(html: string) {
+  return { dangerouslySetInnerHTML: { __html: html }, suppressHydrationWarning: true };
+}
+
+/** Icon, heading, sentence and note of the present state. */
+export function statusRegion(state: PageState, { facts, words }: PayData): string {
+  const { title, text, note } = describe(state, facts, words);
+  return (
+    '<span class="icon" aria-hidden="true"></span>' +
+    `<h2 id="pay-title" tabindex="-1" data-testid="result-title">${escapeHtml(title)}</h2>` +
+    `<p id="pay-text" data-testid="result-text">${escapeHtml(text)}</p>` +
+    `<p id="pay-note" class="surplus" data-testid="result-note">${escapeHtml(note)}</p>`
+  );
+}
+
+/** The buttons; which of them show is a matter of the page's state and CSS. */
+export function actionRegion(state: PageState, { facts, words, place }: PayData): string {
+  const pays = place === 'wechat' || place === 'wechat_desktop';
+  const { button } = describe(state, facts, words);
+  return (
+    (pays
+      ? `<button type="button" id="pay-button" class="button primary" data-testid="pay-button">${escapeHtml(button)}</button>` +
+        `<noscript><p class="problem">${escapeHtml(words.noscript)}</p></noscript>`
+      : '') +
+    `<button type="button" id="pay-refresh" class="button secondary" data-testid="refresh"><span class="when-unknown">${escapeHtml(words.refresh)}</span><span class="when-slow">${escapeHtml(words.look_up)}</span></button>`
+  );
+}
+
+/** The link to open in WeChat, and a button that copies it. */
+export function linkRegion(url: string, words: PayWords): string {
+  return (
+    `<input id="pay-link" class="link" readonly aria-label="${escapeHtml(words.link)}" value="${escapeHtml(url)}" data-testid="pay-link">` +
+    `<button type="button" id="pay-copy" class="button primary" data-testid="copy-link" aria-live="polite">${escapeHtml(words.copy)}</button>`
+  );
+}
+
+/** A QR code of our own pay page: black on white in every theme, with the quiet zone scanners need. */
+export function qrRegion(url: string): string {
+  return renderSVG(url, { ecc: 'M', border: 3, pixelSize: 4 });
+}
