@@ -1,0 +1,99 @@
+/**
+ * The console's Chinese for what rows say in code words: event kinds, sources, verdicts, field names. Tables only; a
+ * kind or a verdict that is missing here does not compile.
+ */
+import type { EventKind, EventSource } from './events.ts';
+import type { SettleVerdict } from './states.ts';
+import type { NotificationVerdict } from './wechat/index.ts';
+
+export type Tone = 'good' | 'bad' | 'waiting' | 'plain';
+
+export const eventWords: Record<EventKind, { title: string; tone: Tone }> = {
+  order_created: { title: '下单', tone: 'plain' },
+  order_claimed: { title: '由微信账号认领', tone: 'plain' },
+  order_closed: { title: '订单关闭', tone: 'plain' },
+  order_served: { title: '已交付', tone: 'good' },
+  trade_created: { title: '发起一笔支付', tone: 'plain' },
+  trade_closed: { title: '支付单关闭', tone: 'plain' },
+  unified_order: { title: '向微信下单', tone: 'waiting' },
+  query: { title: '向微信查询', tone: 'waiting' },
+  close: { title: '请微信关单', tone: 'waiting' },
+  bridge_result: { title: '顾客微信返回', tone: 'plain' },
+  paid: { title: '已支付入账', tone: 'good' },
+  paid_late: { title: '关闭后到账（多收款）', tone: 'bad' },
+  paid_twice: { title: '重复支付（多收款）', tone: 'bad' },
+  refund_requested: { title: '申请退款', tone: 'plain' },
+  refund_sent: { title: '向微信提交退款', tone: 'waiting' },
+  refund_query: { title: '向微信查询退款', tone: 'waiting' },
+  refund_moved: { title: '退款状态变化', tone: 'plain' },
+  refund_refused: { title: '微信拒绝退款', tone: 'bad' },
+};
+
+export const sourceWords: Record<EventSource, string> = {
+  shopper: '顾客',
+  worker: '后台任务',
+  operator: '操作员',
+  notification: '微信通知',
+  query: '主动查询',
+  bill: '对账单',
+};
+
+export const settleWords: Record<SettleVerdict, { text: string; tone: Tone }> = {
+  applied: { text: '验签通过，与订单一致，已据此入账', tone: 'good' },
+  already: { text: '此前已入账，本次没有改变任何内容', tone: 'plain' },
+  mismatch: { text: '与我方记录不一致，未采信', tone: 'bad' },
+  unknown_order: { text: '我方没有这个单号，未采信', tone: 'bad' },
+  not_final: { text: '尚无定论，继续等待', tone: 'waiting' },
+};
+
+export const refusalWords: Record<NotificationVerdict, { text: string; tone: Tone }> = {
+  malformed: { text: '报文格式有误，未采信', tone: 'bad' },
+  bad_signature: { text: '签名不符，未采信', tone: 'bad' },
+  stale: { text: '时间戳过旧，可能是重放，未采信', tone: 'bad' },
+  unknown_serial: { text: '签名证书不认识，未采信', tone: 'bad' },
+  undecryptable: { text: '无法解密，未采信', tone: 'bad' },
+  probe: { text: '微信的验签探测，按规定拒绝', tone: 'plain' },
+  not_success: { text: '不是支付成功的消息，未采信', tone: 'plain' },
+};
+
+/** Names of the fields in which evidence can differ from our row, as `settle` writes them. */
+const fieldWords: Record<string, string> = {
+  appid: '公众号 appid',
+  mch_id: '商户号',
+  sub_mch_id: '子商户号',
+  sign_type: '签名算法',
+  trade_type: '支付方式',
+  total_fee: '金额',
+  cash_fee: '实付金额',
+  fee_type: '币种',
+  openid: '付款人',
+  transaction_id: '微信单号',
+  time_end: '支付时间',
+};
+
+export function fieldsInWords(names: readonly string[]): string {
+  return names.map((name) => fieldWords[name] ?? name).join('、');
+}
+
+/** Who wished a refund. */
+export const originWords: Record<string, string> = {
+  operator: '操作员发起',
+  surplus: '多收款自动退还',
+  console: '在微信商户平台发起',
+};
+
+export const surplusWords: Record<string, string> = { late: '关闭后到账', double: '重复支付' };
+
+const bridgeWords: Record<string, string> = {
+  ok: '顾客端提示支付成功（只作参考，以微信查询和通知为准）',
+  cancel: '顾客取消了支付',
+  fail: '顾客端提示支付失败',
+};
+
+/** `get_brand_wcpay_request:ok` in words; WeChat's own text follows where it says more. */
+export function bridgeInWords(err_msg: string): string {
+  const [, word = '', rest = ''] = /^[\w.]+:(\w+)(.*)$/s.exec(err_msg) ?? [];
+  const known = bridgeWords[word];
+  if (known === undefined) return err_msg;
+  return rest.trim() === '' ? known : `${known}：${rest.trim().replace(/^[:：]/, '')}`;
+}
