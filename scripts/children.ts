@@ -23,6 +23,8 @@ export interface ChildOptions {
 
 export interface Child {
   name: string;
+  /** Undefined when it did not start. */
+  pid: number | undefined;
   /** Ends it within about the given time. */
   stop(): Promise<void>;
   /** Resolves with the first message the child sends us. */
@@ -57,6 +59,7 @@ export function startChild(options: ChildOptions): Child {
   });
   return {
     name,
+    pid: child.pid,
     message: new Promise((resolve) => child.once('message', resolve)),
     stop: async () => {
       told_to_stop = true;

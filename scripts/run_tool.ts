@@ -11,16 +11,18 @@ export interface ToolEnd {
 export interface ToolOptions {
   environment?: Environment;
   signal?: AbortSignal;
+  /** Default: the project. */
+  cwd?: string;
   /** Show the output while it comes, instead of only returning it. */
   show?: boolean;
 }
 
 /** `node <script> …args` in the project's folder, on the Node that runs us. */
 export function runNode(script: string, args: string[], options: ToolOptions = {}): Promise<ToolEnd> {
-  const { environment = process.env, signal, show = false } = options;
+  const { environment = process.env, signal, show = false, cwd = project_dir } = options;
   signal?.throwIfAborted();
   const child = spawn(process.execPath, [inProject(script), ...args], {
-    cwd: project_dir,
+    cwd,
     env: environment as NodeJS.ProcessEnv,
     stdio: ['ignore', show ? 'inherit' : 'pipe', show ? 'inherit' : 'pipe'],
   });
