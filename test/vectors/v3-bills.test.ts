@@ -114,6 +114,8 @@ describe('the address of the file', () => {
     'http://platform.test.evil.example/v3/billdownload/file',
     'http://platform.test@evil.example/v3/billdownload/file',
     'http://user:word@platform.test/v3/billdownload/file',
+    'http://user@platform.test/v3/billdownload/file',
+    'http://:word@platform.test/v3/billdownload/file',
     'https://evil.example/v3/billdownload/file',
     'file:///etc/passwd',
     '/v3/billdownload/file',
@@ -191,6 +193,30 @@ describe('a file that must not be believed fails its stream', () => {
   ])('%s', async (_name, answer) => {
     const { bill } = await streamOf([named(), answer], { max_bill_bytes: 1_000_000 });
     await expect(text(bill.stream)).rejects.toMatchObject({ outcome: 'unknown', code: 'BAD_ANSWER' });
+  });
+
+  /** A file that never ends, made of this piece. */
+  const endless =
+    (piece: Uint8Array): Reply =>
+    () =>
+      new Response(new ReadableStream({ pull: (controller) => controller.enqueue(piece) }));
+
+  it.each([
+    ['of plain text', Buffer.alloc(65_536, 0x61)],
+    ['of zipped nothings', Buffer.concat(Array.from({ length: 1000 }, () => gzipSync('')))],
+  ])('one without end, %s, ends at the limit', async (_name, piece) => {
+    const { bill } = await streamOf([named(), endless(piece)], { max_bill_bytes: 1_000_000 });
+    await expect(text(bill.stream)).rejects.toThrow('longer than 1000000 bytes');
+  });
+
+  it('a bomb hands on no more than the limit', async () => {
+    const { bill } = await streamOf([named(), file(zeros)], { max_bill_bytes: 1_000_000 });
+    let handed_on = 0;
+    const count = async (): Promise<void> => {
+      for await (const chunk of bill.stream) handed_on += chunk.byteLength;
+    };
+    await expect(count()).rejects.toThrow('longer than 1000000 bytes');
+    expect(handed_on).toBeLessThanOrEqual(1_000_000);
   });
 
   it('a digest over the zipped bytes is not the bill’s', async () => {

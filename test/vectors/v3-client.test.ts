@@ -2,7 +2,9 @@
  * The v3 client against a platform that signs: what it sends, and what each kind of answer, lost answer and forged
  * answer means for the money.
  */
+import { createPublicKey } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { Rsa } from 'wechatpay-axios-plugin';
 import { WechatError } from '../../lib/wechat/errors.ts';
 import type { PlaceTrade } from '../../lib/wechat/types.ts';
 import { createWechatPayV3 } from '../../lib/wechat/v3/client.ts';
@@ -138,6 +140,9 @@ describe('placing a trade', () => {
     ['a number with a slash', { out_trade_no: 'abc/../def' }],
     ['a number of dots', { out_trade_no: '......' }],
     ['no openid', { openid: '' }],
+    ['an attach that could end a signed field', { attach: 'a&total_fee=1' }],
+    ['a notify_url with a query', { notify_url: 'https://shop.example/notify?a=1' }],
+    ['a payer_client_ip that is none', { payer_client_ip: 'localhost' }],
   ])('%s is refused before anything is sent', async (_name, fault) => {
     const { pay, seen } = platform([]);
     expect(await failureOf(pay.placeTrade({ ...trade, ...fault }))).toMatchObject({
@@ -149,6 +154,7 @@ describe('placing a trade', () => {
 
   it.each([
     ['a script as h5_url', 'MWEB', { h5_url: 'javascript:alert(1)' }],
+    ['no address as code_url', 'NATIVE', { code_url: 'scan me' }],
     ['a web page as code_url', 'NATIVE', { code_url: 'https://evil.example' }],
     ['a line feed in prepay_id', 'JSAPI', { prepay_id: 'wx1\nwx2' }],
     ['no prepay_id', 'JSAPI', {}],
@@ -310,6 +316,44 @@ describe('what an answer to an order means', () => {
     });
     expect(seen).toHaveLength(2);
   });
+});
+
+describe('call parameters', () => {
+  it('a page’s, a mini-program’s and an app’s verify with the merchant’s key', () => {
+    const { pay } = platform([]);
+    const key = createPublicKey(MERCHANT_KEY_PEM);
+    const page = pay.jsapiParameters(PREPAY_ID);
+    expect(page).toMatchObject({
+      appId: APPID,
+      timeStamp: '1789000000',
+      package: `prepay_id=${PREPAY_ID}`,
+      signType: 'RSA',
+    });
+    const pageText = `${APPID}\n1789000000\n${page.nonceStr}\nprepay_id=${PREPAY_ID}\n`;
+    expect(Rsa.verify(pageText, page.paySign, key)).toBe(true);
+    const { appId: _appId, ...names } = page;
+    const mini = pay.miniProgramParameters(PREPAY_ID);
+    expect(Object.keys(mini)).toEqual(Object.keys(names));
+    const miniText = `${APPID}\n1789000000\n${mini.nonceStr}\nprepay_id=${PREPAY_ID}\n`;
+    expect(Rsa.verify(miniText, mini.paySign, key)).toBe(true);
+    const app = pay.appParameters(PREPAY_ID);
+    expect(app).toMatchObject({
+      appId: APPID,
+      partnerId: MCH_ID,
+      prepayId: PREPAY_ID,
+      packageValue: 'Sign=WXPay',
+    });
+    expect(Rsa.verify(`${APPID}\n1789000000\n${app.nonceStr}\n${PREPAY_ID}\n`, app.sign, key)).toBe(true);
+  });
+
+  it.each(['wx1\nwx2', 'wx1&package=x', '', 'w'.repeat(65)])(
+    '%j is no prepay id and is never signed',
+    (prepay_id) => {
+      const { pay } = platform([]);
+      expect(() => pay.jsapiParameters(prepay_id)).toThrow(WechatError);
+      expect(() => pay.appParameters(prepay_id)).toThrow(WechatError);
+    },
+  );
 });
 
 describe('querying', () => {

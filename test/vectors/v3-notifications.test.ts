@@ -2,12 +2,13 @@
  * API v3 notifications: the genuine ones are read, and a corpus of bad ones is refused, each with the verdict that
  * says why. Every bad message is good but for the one fault it is named after.
  */
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { Rsa } from 'wechatpay-axios-plugin';
+import { Aes, Rsa } from 'wechatpay-axios-plugin';
 import { NotificationError } from '../../lib/wechat/errors.ts';
 import { SCHEME } from '../../lib/wechat/v3/authorization.ts';
 import {
+  API_V3_KEY,
   MCH_ID,
   NOW,
   type PlatformSigner,
@@ -33,7 +34,7 @@ import {
 const ID = '3119dfba-e649-5eec-ab1e-3412bc4d2e17';
 
 interface Message {
-  body: string;
+  body: string | Buffer;
   headers: Record<string, string>;
 }
 
@@ -164,7 +165,8 @@ describe('genuine notifications', () => {
 });
 
 describe('bad notifications', () => {
-  const good = message(payment());
+  const good_body = payment();
+  const good = message(good_body);
   const without = (header: string): Message => ({
     body: good.body,
     headers: Object.fromEntries(Object.entries(good.headers).filter(([name]) => name !== header)),
@@ -179,6 +181,22 @@ describe('bad notifications', () => {
   const inside = (plaintext: string): Message => message(envelope(plaintext));
   const ms = (offset_s: number): Date => new Date(NOW.getTime() + offset_s * 1000);
 
+  /** Genuinely signed over exactly these bytes and this nonce. */
+  const resigned = (body: string | Buffer, nonce = 'abc'): Message => {
+    const text = Buffer.concat([Buffer.from(`1789000000\n${nonce}\n`), Buffer.from(body), Buffer.from('\n')]);
+    const signature = sign('RSA-SHA256', text, signers.public_key.key).toString('base64');
+    return { body, headers: { ...good.headers, 'Wechatpay-Nonce': nonce, 'Wechatpay-Signature': signature } };
+  };
+  const notUtf8 = (body: string): Buffer => {
+    const bytes = Buffer.from(body);
+    bytes[bytes.indexOf('通知')] = 0xff;
+    return bytes;
+  };
+  const sealedUnder = (nonce: string) => ({
+    ciphertext: Aes.AesGcm.encrypt(V17_PLAINTEXT, API_V3_KEY, nonce, 'transaction'),
+    nonce,
+  });
+
   const corpus: [string, string, Message][] = [
     // the signature
     ['unsigned', 'bad_signature', { body: good.body, headers: {} }],
@@ -189,7 +207,17 @@ describe('bad notifications', () => {
     ['with an empty signature', 'bad_signature', having('Wechatpay-Signature', '')],
     ['with a URL-safe signature', 'bad_signature', having('Wechatpay-Signature', 'ab-_'.repeat(86))],
     ['with a signature of three bytes', 'bad_signature', having('Wechatpay-Signature', 'AAAA')],
-    ['with a nonce that holds a blank', 'bad_signature', having('Wechatpay-Nonce', 'a b')],
+    [
+      'with its genuine signature and a stray character',
+      'bad_signature',
+      having('Wechatpay-Signature', `!${good.headers['Wechatpay-Signature']}`),
+    ],
+    [
+      'with its genuine signature broken into lines',
+      'bad_signature',
+      having('Wechatpay-Signature', (good.headers['Wechatpay-Signature'] ?? '').replace(/.{76}/g, '$& ')),
+    ],
+    ['with a nonce that holds a blank, signed as such', 'bad_signature', resigned(payment(), 'a b')],
     ['with a timestamp in hexadecimal', 'bad_signature', having('Wechatpay-Timestamp', '0x6AA1B2C3')],
     ['with a fraction of a second', 'bad_signature', having('Wechatpay-Timestamp', '1789000000.5')],
     ['with another nonce', 'bad_signature', having('Wechatpay-Nonce', 'another')],
@@ -203,7 +231,7 @@ describe('bad notifications', () => {
     [
       'pretty-printed on the way',
       'bad_signature',
-      { body: JSON.stringify(JSON.parse(good.body), undefined, 1), headers: good.headers },
+      { body: JSON.stringify(JSON.parse(good_body), undefined, 1), headers: good.headers },
     ],
     [
       'with the headers of another message',
@@ -244,7 +272,12 @@ describe('bad notifications', () => {
     ['empty', 'malformed', raw('')],
     ['with a BOM', 'malformed', raw(`\ufeff${payment()}`)],
     ['two values', 'malformed', raw(`${payment()}{}`)],
-    ['nested a thousand deep', 'malformed', raw('['.repeat(1000))],
+    [
+      'nested a thousand deep',
+      'malformed',
+      altered('{"id":', `{"later":${'['.repeat(1000)}${']'.repeat(1000)},"id":`),
+    ],
+    ['with a byte that is no UTF-8', 'malformed', resigned(notUtf8(payment()))],
     ['with a member named twice', 'malformed', altered('{"id":', `{"id":"other","id":`)],
     ['with a member named twice by an escape', 'malformed', altered('{"id":', `{"\\u0069d":"other","id":`)],
     [
@@ -316,6 +349,11 @@ describe('bad notifications', () => {
       'with an amount swapped inside the ciphertext',
       'undecryptable',
       altered(/"ciphertext":"..../, '"ciphertext":"AAAA'),
+    ],
+    [
+      'sealed under a nonce of 8 characters',
+      'undecryptable',
+      message(envelope('', { resource: sealedUnder('12345678') })),
     ],
     // the content
     ['content that is no object', 'malformed', inside('"SUCCESS"')],

@@ -3,15 +3,14 @@
  * SHA-1, then the file comes unsigned. The file is believed only when its whole plain text has that digest, so
  * nothing of it counts before the stream has ended. It fetches from no host it was not told of.
  */
-import { isDate } from '../beijing_time.ts';
 import { WechatError } from '../errors.ts';
 import { beginExchange, noAnswer, noteAnswer, openResponse } from '../http.ts';
 import type { DownloadedBill, FundFlowAccount, Ports, TradeBillType } from '../types.ts';
 import { type Ask, readAnswer } from './answers.ts';
+import { checkedDate } from './arguments.ts';
 import { billStream, withinTime } from './bill_stream.ts';
 import type { Fields } from './fields.ts';
 import { JsonRefused } from './json.ts';
-import { notSent } from './orders.ts';
 import type { Merchant } from './settings.ts';
 import { signedRequest } from './transport.ts';
 
@@ -114,9 +113,4 @@ async function fetchFile(merchant: Merchant, ports: Ports, file: BillFile): Prom
     failed: (why, cause) => new WechatError('unknown', 'BAD_ANSWER', why, { exchange, cause }),
   });
   return { outcome: 'bill', stream, exchange };
-}
-
-function checkedDate(bill_date: string): string {
-  if (!isDate(bill_date)) throw notSent('bill_date is not YYYY-MM-DD');
-  return bill_date;
 }

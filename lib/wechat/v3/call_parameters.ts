@@ -3,6 +3,7 @@
  * private key (WeChat Pay v3, 调起支付签名). They prove nothing about money: only a query or a notification does.
  */
 import type { JsapiParameters, Ports } from '../types.ts';
+import { checked } from './arguments.ts';
 import { signText } from './authorization.ts';
 import type { Merchant } from './settings.ts';
 
@@ -32,7 +33,7 @@ export function jsapiParameters(
   prepay_id: string,
   appid = payingAppid(merchant),
 ): JsapiParameters {
-  const subject = `prepay_id=${checked(prepay_id)}`;
+  const subject = `prepay_id=${checked('prepay_id', prepay_id)}`;
   const { timeStamp, nonceStr, signature } = signCall(merchant, ports, appid, subject);
   return { appId: appid, timeStamp, nonceStr, package: subject, signType: 'RSA', paySign: signature };
 }
@@ -50,7 +51,12 @@ export function miniProgramParameters(
 /** `partnerId` is the merchant the app's appid belongs to. */
 export function appParameters(merchant: Merchant, ports: Ports, prepay_id: string): AppParameters {
   const appid = payingAppid(merchant);
-  const { timeStamp, nonceStr, signature } = signCall(merchant, ports, appid, checked(prepay_id));
+  const { timeStamp, nonceStr, signature } = signCall(
+    merchant,
+    ports,
+    appid,
+    checked('prepay_id', prepay_id),
+  );
   return {
     appId: appid,
     partnerId: merchant.partner?.sub_appid === undefined ? merchant.mch_id : merchant.partner.sub_mch_id,
@@ -72,10 +78,4 @@ function signCall(merchant: Merchant, ports: Ports, appid: string, subject: stri
   const nonceStr = ports.nonce();
   const signature = signText(callText(appid, timeStamp, nonceStr, subject), merchant.private_key);
   return { timeStamp, nonceStr, signature };
-}
-
-/** The text that is signed has no escapes: a line feed in a prepay id would be another message. */
-function checked(prepay_id: string): string {
-  if (!/^[0-9A-Za-z_-]{1,64}$/.test(prepay_id)) throw new TypeError('prepay_id is malformed');
-  return prepay_id;
 }

@@ -7,7 +7,8 @@ import { fitDescription } from '../description.ts';
 import { WechatError } from '../errors.ts';
 import type { ClosedTrade, Placed, PlaceTrade, QueriedTrade } from '../types.ts';
 import { type Answer, type Ask, readAnswer } from './answers.ts';
-import { type Fields, MAX_FEN } from './fields.ts';
+import { checked, checkedFen, checkedIfAny } from './arguments.ts';
+import type { Fields } from './fields.ts';
 import { JsonRefused } from './json.ts';
 import { readTrade } from './reports.ts';
 import { formatRfc3339 } from './rfc3339.ts';
@@ -17,8 +18,6 @@ const PRODUCT_PATHS = { JSAPI: 'jsapi', NATIVE: 'native', APP: 'app', MWEB: 'h5'
   PlaceTrade['trade_type'],
   string
 >;
-const OUT_TRADE_NO = /^[0-9A-Za-z_\-|*]{6,32}$/;
-const TRANSACTION_ID = /^[0-9A-Za-z]{1,32}$/;
 
 /** Resolves with `prepay_id`, `code_url` or `h5_url`; "already paid" is refused and should be answered by a query. */
 export async function placeTrade(merchant: Merchant, ask: Ask, trade: PlaceTrade): Promise<Placed> {
@@ -43,8 +42,7 @@ export async function queryTradeById(
   ask: Ask,
   transaction_id: string,
 ): Promise<QueriedTrade> {
-  if (!TRANSACTION_ID.test(transaction_id)) throw notSent('transaction_id is malformed');
-  const path = `${transactions(merchant)}/id/${transaction_id}?${merchantQuery(merchant)}`;
+  const path = `${transactions(merchant)}/id/${checked('transaction_id', transaction_id)}?${merchantQuery(merchant)}`;
   return readQueried(
     await ask({ method: 'GET', path, missing: 'ORDERNOTEXIST' }),
     'transaction_id',
@@ -83,7 +81,7 @@ function transactions(merchant: Merchant): string {
 }
 
 function tradePath(merchant: Merchant, out_trade_no: string): string {
-  return `${transactions(merchant)}/out-trade-no/${encodeURIComponent(ourNumber(out_trade_no))}`;
+  return `${transactions(merchant)}/out-trade-no/${encodeURIComponent(checked('out_trade_no', out_trade_no))}`;
 }
 
 function merchantQuery(merchant: Merchant): string {
@@ -94,9 +92,6 @@ function merchantQuery(merchant: Merchant): string {
 
 /** The order's body. Absent members are left out: v3 refuses `null`, `""` and members a product does not know. */
 function orderBody(merchant: Merchant, trade: PlaceTrade): object {
-  if (!Number.isInteger(trade.total_fen) || trade.total_fen < 1 || trade.total_fen > MAX_FEN) {
-    throw notSent('total_fen is not a positive amount of fen');
-  }
   return {
     ...(merchant.partner === undefined
       ? { appid: merchant.appid, mchid: merchant.mch_id }
@@ -107,14 +102,14 @@ function orderBody(merchant: Merchant, trade: PlaceTrade): object {
           sub_mchid: merchant.partner.sub_mch_id,
         }),
     description: fitDescription(trade.description),
-    out_trade_no: ourNumber(trade.out_trade_no),
+    out_trade_no: checked('out_trade_no', trade.out_trade_no),
     time_expire: formatRfc3339(trade.time_expire_at),
-    attach: trade.attach || undefined,
-    notify_url: trade.notify_url,
-    amount: { total: trade.total_fen, currency: 'CNY' },
+    attach: checkedIfAny('attach', trade.attach),
+    notify_url: checked('notify_url', trade.notify_url),
+    amount: { total: checkedFen('total_fen', trade.total_fen), currency: 'CNY' },
     payer: trade.trade_type === 'JSAPI' ? payer(merchant, trade) : undefined,
     scene_info: {
-      payer_client_ip: trade.payer_client_ip,
+      payer_client_ip: checked('payer_client_ip', trade.payer_client_ip),
       h5_info: trade.trade_type === 'MWEB' ? h5Info(trade) : undefined,
     },
   };
@@ -122,13 +117,9 @@ function orderBody(merchant: Merchant, trade: PlaceTrade): object {
 
 /** The page gets one appid, so the payer has to be known under that one. */
 function payer(merchant: Merchant, { openid, sub_openid }: PlaceTrade): object {
-  const partner = merchant.partner;
-  if (partner?.sub_appid !== undefined) {
-    if (!sub_openid) throw notSent('a JSAPI trade under sub_appid needs sub_openid');
-    return { sub_openid };
-  }
-  if (!openid) throw notSent('a JSAPI trade needs openid');
-  return partner === undefined ? { openid } : { sp_openid: openid };
+  if (merchant.partner?.sub_appid !== undefined) return { sub_openid: checked('openid', sub_openid) };
+  const known = checked('openid', openid);
+  return merchant.partner === undefined ? { openid: known } : { sp_openid: known };
 }
 
 function h5Info({ h5 }: PlaceTrade): object {
@@ -164,14 +155,4 @@ function readQueried(answer: Answer, name: 'out_trade_no' | 'transaction_id', as
     return trade;
   });
   return { report, exchange: answer.exchange };
-}
-
-function ourNumber(out_trade_no: string): string {
-  if (!OUT_TRADE_NO.test(out_trade_no)) throw notSent('out_trade_no is malformed');
-  return out_trade_no;
-}
-
-/** Nothing went out, so nothing was done. */
-export function notSent(why: string): WechatError {
-  return new WechatError('refused', 'PARAM_ERROR', `not sent: ${why}`);
 }

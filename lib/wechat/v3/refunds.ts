@@ -6,17 +6,15 @@
 import { fitDescription } from '../description.ts';
 import type { PlaceRefund, ReportedRefund } from '../types.ts';
 import { type Answer, type Ask, readAnswer } from './answers.ts';
+import { checked, checkedFen, checkedIfAny, notSent } from './arguments.ts';
 import { encryptField } from './cipher.ts';
-import { MAX_FEN } from './fields.ts';
 import { JsonRefused } from './json.ts';
-import { notSent } from './orders.ts';
 import type { PlatformKeys } from './platform_keys.ts';
 import { readRefund } from './reports.ts';
 import type { Merchant } from './settings.ts';
 
 const PATH = '/v3/refund/domestic/refunds';
 const MAX_REASON_BYTES = 80;
-const OUT_REFUND_NO = /^[0-9A-Za-z_\-|*@]{1,64}$/;
 
 /** Where the money of an `ABNORMAL` refund shall go instead: the payer's own card, or the merchant's. */
 export type AbnormalRefund = { refund_id: string; out_refund_no: string } & (
@@ -29,24 +27,20 @@ export async function placeRefund(
   ask: Ask,
   refund: PlaceRefund,
 ): Promise<ReportedRefund> {
-  const { refund_fen, total_fen } = refund;
-  const amounts = [refund_fen, total_fen];
-  if (
-    !amounts.every((fen) => Number.isInteger(fen) && fen >= 1 && fen <= MAX_FEN) ||
-    refund_fen > total_fen
-  ) {
-    throw notSent('refund_fen and total_fen must be amounts of fen, the first at most the second');
-  }
   const body = {
     sub_mchid: merchant.partner?.sub_mch_id,
     // One of the two names the trade; WeChat's own number cannot be ambiguous.
     ...(refund.transaction_id
-      ? { transaction_id: refund.transaction_id }
-      : { out_trade_no: refund.out_trade_no }),
-    out_refund_no: ourNumber(refund.out_refund_no),
+      ? { transaction_id: checked('transaction_id', refund.transaction_id) }
+      : { out_trade_no: checked('out_trade_no', refund.out_trade_no) }),
+    out_refund_no: checked('out_refund_no', refund.out_refund_no),
     reason: fitDescription(refund.reason ?? '', MAX_REASON_BYTES, '') || undefined,
-    notify_url: refund.notify_url || undefined,
-    amount: { refund: refund_fen, total: total_fen, currency: 'CNY' },
+    notify_url: checkedIfAny('notify_url', refund.notify_url),
+    amount: {
+      refund: checkedFen('refund_fen', refund.refund_fen, refund.total_fen),
+      total: checkedFen('total_fen', refund.total_fen),
+      currency: 'CNY',
+    },
   };
   const answer = await ask({
     method: 'POST',
@@ -64,7 +58,7 @@ export async function queryRefund(
   out_refund_no: string,
 ): Promise<ReportedRefund> {
   const query = merchant.partner === undefined ? '' : `?sub_mchid=${merchant.partner.sub_mch_id}`;
-  const path = `${PATH}/${encodeURIComponent(ourNumber(out_refund_no))}${query}`;
+  const path = `${PATH}/${encodeURIComponent(checked('out_refund_no', out_refund_no))}${query}`;
   return readReported(await ask({ method: 'GET', path, missing: 'REFUNDNOTEXIST' }), { out_refund_no });
 }
 
@@ -75,17 +69,16 @@ export async function applyAbnormalRefund(
   keys: PlatformKeys,
   refund: AbnormalRefund,
 ): Promise<ReportedRefund> {
-  if (!/^[0-9A-Za-z]{1,32}$/.test(refund.refund_id)) throw notSent('refund_id is malformed');
   const sealed = refund.type === 'USER_BANK_CARD' ? await sealCard(keys, refund) : undefined;
   const body = {
     sub_mchid: merchant.partner?.sub_mch_id,
-    out_refund_no: ourNumber(refund.out_refund_no),
+    out_refund_no: checked('out_refund_no', refund.out_refund_no),
     type: refund.type,
     ...sealed?.card,
   };
   const answer = await ask({
     method: 'POST',
-    path: `${PATH}/${refund.refund_id}/apply-abnormal-refund`,
+    path: `${PATH}/${checked('refund_id', refund.refund_id)}/apply-abnormal-refund`,
     body: JSON.stringify(body),
     platform_serial: sealed?.serial,
   });
@@ -125,10 +118,4 @@ function readReported(
     return refund;
   });
   return { report, exchange: answer.exchange };
-}
-
-function ourNumber(out_refund_no: string): string {
-  // `.` is not among the characters, so no number can climb the path.
-  if (!OUT_REFUND_NO.test(out_refund_no)) throw notSent('out_refund_no is malformed');
-  return out_refund_no;
 }
