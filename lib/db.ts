@@ -3,6 +3,7 @@
  */
 import { createHash } from 'node:crypto';
 import { PrismaPg } from '@prisma/adapter-pg';
+import { Client } from 'pg';
 import { Prisma, PrismaClient } from '../generated/prisma/client.ts';
 
 export { Prisma };
@@ -39,4 +40,26 @@ export function openDb(database_url: string, { connections = 8 }: DbOptions = {}
 /** A unique key was already taken: somebody else did the same a moment ago. */
 export function isDuplicate(error: unknown): boolean {
   return error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
+}
+
+/** One PostgreSQL session outside the pool, for what needs one: COPY, temporary tables, session locks. */
+export type DbSession = Client;
+
+/** Runs `work` in a session of its own and ends it, whatever happened. No statement limit: a bill may be large. */
+export async function withSession<Result>(
+  database_url: string,
+  work: (session: DbSession) => Promise<Result>,
+): Promise<Result> {
+  const session = new Client({
+    connectionString: database_url,
+    connectionTimeoutMillis: 3_000,
+    lock_timeout: 10_000,
+    application_name: 'guitai-bill',
+  });
+  await session.connect();
+  try {
+    return await work(session);
+  } finally {
+    await session.end();
+  }
 }

@@ -77,6 +77,11 @@ const refusals = {
     zh: '该退款请求已用于另一笔退款，请刷新页面',
     en: 'This command_key was used for another refund, reload the page',
   },
+  bill_too_early: {
+    status: 409,
+    zh: '账单要到次日北京时间 10 点以后才有',
+    en: 'A bill exists after 10:00 Beijing time of the next day',
+  },
   busy: { status: 503, zh: '系统繁忙，请稍后重试', en: 'The shop is busy, try again shortly' },
   internal: { status: 500, zh: '系统出错，请稍后重试', en: 'Something went wrong, try again later' },
 } as const satisfies Record<string, Refusal>;

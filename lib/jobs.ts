@@ -10,6 +10,7 @@ import { Prisma } from './db.ts';
 import { enqueue, type JobData, type QueueName, queueSchema, queues } from './queues.ts';
 import { followRefund } from './refund_call.ts';
 import { refundSurplus } from './refunds.ts';
+import { dueDays, reconcileDay } from './statements.ts';
 
 export { prepareQueues } from './queues.ts';
 
@@ -56,6 +57,13 @@ export const handlers: Handlers = {
 
   async surplus_refund(ctx, { out_trade_no }) {
     await refundSurplus(ctx, out_trade_no);
+  },
+
+  async statement(ctx) {
+    for (const bill_date of await dueDays(ctx)) {
+      const { state, differences, settled } = await reconcileDay(ctx, bill_date);
+      ctx.log.info({ bill_date, state, differences, settled }, 'statement');
+    }
   },
 
   async sweep(ctx) {
@@ -145,6 +153,7 @@ export async function startWorker(ctx: Context): Promise<Worker> {
     );
   };
   for (const name of Object.keys(queues) as QueueName[]) await take(name);
+  await boss.schedule('statement', '10,40 10-23 * * *', {}, { tz: 'Asia/Shanghai' });
   await boss.schedule('sweep', '* * * * *', {}, { tz: 'Asia/Shanghai' });
   return { stop: () => boss.stop({ graceful: true, timeout: 9_000, close: true }) };
 }

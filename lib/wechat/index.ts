@@ -15,6 +15,7 @@ export {
 export { type Authorised, authorizeUrl, exchangeCode, type OauthScope } from './oauth.ts';
 export { fetchJsapiTicket, fetchStableToken } from './official_account.ts';
 export { OfficialAccountError } from './official_account_errors.ts';
+export { BillError, readTradeBill, type TradeBillRow, type TradeBillSummary } from './trade_bill.ts';
 export type * from './types.ts';
 export type { WechatPayV2Config } from './v2/call.ts';
 export type { ClientCertificate } from './v2/certificate.ts';
