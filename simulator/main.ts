@@ -52,7 +52,7 @@ async function main(): Promise<void> {
   const asked = portOf(values['phone-port'], '--phone-port');
   const options: SimulatorOptions = {
     port,
-    phone_port: asked ?? (port === 0 ? 0 : port + 1),
+    ...(asked === undefined ? {} : { phone_port: asked }),
     ...(values.host === undefined ? {} : { host: values.host }),
     ...(values['shop-origin'] === undefined ? {} : { shop_origin: new URL(values['shop-origin']).origin }),
     ...(values['payment-directory'] === undefined

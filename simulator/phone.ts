@@ -102,7 +102,8 @@ export function createPhone(
       });
       onward.on('response', (answer) => {
         const headers = inbound(answer);
-        const isPage = /^text\/html\b/.test(answer.headers['content-type'] ?? '');
+        const packed = (answer.headers['content-encoding'] ?? 'identity') !== 'identity';
+        const isPage = !packed && /^text\/html\b/.test(answer.headers['content-type'] ?? '');
         answer.on('error', () => response.destroy());
         if (!isPage || request.method === 'HEAD') {
           response.writeHead(answer.statusCode ?? 502, headers);

@@ -27,7 +27,7 @@ export type SimulatorOptions = {
   host?: string;
   /** Default 0: any free port. */
   port?: number;
-  /** The WeChat browser's own port; default 0. */
+  /** The WeChat browser's own port; default the next after `port` when that is free, else any. */
   phone_port?: number;
   /** Where the shop is, as in http://127.0.0.1:3000; may come later through PUT /_sim/shop. */
   shop_origin?: string;
@@ -143,7 +143,11 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     platform.addresses.url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
     const phoneServer = answering(phone.handle);
     phoneServer.on('upgrade', phone.upgrade);
-    const phone_port = await listen(phoneServer, options.phone_port ?? 0);
+    const wanted = options.port ? options.port + 1 : 0;
+    const phone_port = await listen(phoneServer, options.phone_port ?? wanted).catch((cause: unknown) => {
+      if (options.phone_port !== undefined) throw cause;
+      return listen(phoneServer, 0);
+    });
     // By another name than the shop's, so that the phone has cookies of its own.
     const phone_host = host === '127.0.0.1' || host === '::1' || host === '0.0.0.0' ? 'localhost' : host;
     platform.addresses.phone_url = `http://${phone_host}:${phone_port}`;

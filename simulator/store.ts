@@ -195,15 +195,18 @@ export function openStore(file: string | undefined, fresh: () => State): Store {
   }
   let dirty = false;
   let timer: NodeJS.Timeout | undefined;
+  let last_write_ms = 0;
 
   function flush(): void {
     clearTimeout(timer);
     timer = undefined;
     if (!dirty || file === undefined) return;
     dirty = false;
+    const started = performance.now();
     const beside = `${file}.${process.pid}.tmp`;
     writeFileSync(beside, JSON.stringify(state), { mode: 0o600 });
     renameSync(beside, file);
+    last_write_ms = performance.now() - started;
   }
 
   return {
@@ -211,7 +214,8 @@ export function openStore(file: string | undefined, fresh: () => State): Store {
     flush,
     touch() {
       dirty = true;
-      if (file !== undefined && timer === undefined) timer = setTimeout(flush, 100);
+      // A long history is written less often, so that writing never takes more than a small part of the time.
+      if (file !== undefined && timer === undefined) timer = setTimeout(flush, 100 + 20 * last_write_ms);
     },
     number() {
       state.next_number += 1;

@@ -1,5 +1,6 @@
 // One test for each fault of the table, named as the fault; and the last one looks that none was forgotten.
 
+import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { FAULTS } from '../../simulator/faults.ts';
 import { ACCEPTED, openWorld, type World } from './world.ts';
@@ -330,6 +331,11 @@ describe('the switchboard', () => {
     const answer = await w.faults({ notify_never: true, ...wanted });
     expect(answer).toMatchObject({ status: 400, body: { code: 'BAD_REQUEST' } });
     expect((await w.control('GET', 'faults')).body.armed).toEqual({});
+  });
+
+  it('explains every fault of the table in the README', () => {
+    const readme = readFileSync(new URL('../../simulator/README.md', import.meta.url), 'utf8');
+    expect(Object.keys(FAULTS).filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
   });
 
   it('has a test for every fault of the table', () => {
