@@ -71,8 +71,10 @@ export async function importBill(
       return waiting.length > copyBatch_chars ? flush() : undefined;
     });
     await flush();
+    // The session is ours again when it has nothing left to do, a moment after COPY has answered.
+    const idle = once(session, 'drain');
     copy.end();
-    await copied;
+    await Promise.all([copied, idle]);
     return { summary, sha256: hash.digest('hex') };
   } catch (cause) {
     copy.destroy(new Error('the bill was refused'));
