@@ -135,7 +135,8 @@ describe('placing a trade', () => {
 
   it.each([
     ['an amount of zero', { total_fen: 0 }],
-    ['a fraction of a fen', { total_fen: 0.3 }],
+    ['a fraction of a fen', { total_fen: 100.5 }],
+    ['no amount at all', { total_fen: Number.NaN }],
     ['an amount beyond 2³¹ − 1', { total_fen: 2_147_483_648 }],
     ['a number with a slash', { out_trade_no: 'abc/../def' }],
     ['a number of dots', { out_trade_no: '......' }],
@@ -187,6 +188,7 @@ describe('what an answer to an order means', () => {
     ['429 with a refusal’s code', error(429, 'RULE_LIMIT'), 'unknown', 'RULE_LIMIT'],
     ['202 USERPAYING', reply(202, { code: 'USERPAYING' }), 'unknown', 'USERPAYING'],
     ['a gateway’s 401 SIGN_ERROR', unsignedReply(401, '{"code":"SIGN_ERROR"}'), 'refused', 'SIGN_ERROR'],
+    ['an unsigned 401 with another code', unsignedReply(401, '{"code":"NO_AUTH"}'), 'unknown', 'NOAUTH'],
     ['an unsigned 400', unsignedReply(400, '{"code":"PARAM_ERROR"}'), 'unknown', 'PARAM_ERROR'],
     ['an unsigned 403', unsignedReply(403, '{"code":"NO_AUTH"}'), 'unknown', 'NOAUTH'],
     ['a 400 signed by a stranger', error(400, 'PARAM_ERROR', signers.stranger), 'unknown', 'BAD_SIGNATURE'],

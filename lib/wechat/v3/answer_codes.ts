@@ -85,7 +85,7 @@ export function tableCode(code: string, missing?: MissingCode): string {
  * Whether an error answer means "no, and nothing was done".
  *
  * @param code as `tableCode` gives it
- * @param trusted the answer's signature was verified, or it is the gateway's 401, which is never signed
+ * @param trusted the answer's signature was verified, or it is the gateway's `SIGN_ERROR`, which is never signed
  */
 export function outcomeOf(status: number, code: string | undefined, trusted: boolean): Outcome {
   if (!trusted || status < 400 || status >= 500 || status === 429 || code === undefined) return 'unknown';

@@ -1,7 +1,7 @@
 /**
  * Turns raw answers into believed ones. A success counts only when its signature verifies; an error counts as
  * `refused` only when it is signed and its code is in the table. The single unsigned answer believed is the
- * gateway's 401, which WeChat never signs.
+ * gateway's 401 `SIGN_ERROR`, which WeChat never signs.
  */
 import { WechatError } from '../errors.ts';
 import type { Exchange, Ports } from '../types.ts';
@@ -63,7 +63,7 @@ export function judge(
       exchange,
     });
   }
-  const trusted = verdict === 'verified' || status === 401;
+  const trusted = verdict === 'verified' || (status === 401 && claimed.code === 'SIGN_ERROR');
   const outcome = outcomeOf(status, claimed.code, trusted);
   throw new WechatError(outcome, claimed.code ?? `HTTP_${status}`, said, { exchange });
 }
