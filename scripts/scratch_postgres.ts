@@ -8,9 +8,12 @@ import { type Postgres, startPostgres } from './postgres.ts';
 
 const settings = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'autovacuum=off'];
 
+/** How the folder's name begins. */
+export const scratch_prefix = 'guitai-scratch-';
+
 /** Runs `work` beside a new server with one empty database. */
 export async function withScratchPostgres<T>(work: (postgres: Postgres) => Promise<T>): Promise<T> {
-  const dir = mkdtempSync(join(tmpdir(), 'guitai-scratch-'));
+  const dir = mkdtempSync(join(tmpdir(), scratch_prefix));
   chmodSync(dir, 0o711);
   try {
     const postgres = await startPostgres(dir, { database: database_name, settings, copy_dir: dir });
