@@ -1,0 +1,200 @@
+/** One order at its own address: money, trades with WeChat's word beside ours, and everything that happened. */
+
+import type { Metadata } from 'next';
+import Link from 'next/link';
+import { notFound } from 'next/navigation';
+import { readOrder } from '../../../../../lib/admin_orders.ts';
+import { type OrderView, orderView } from '../../../../../lib/admin_views.ts';
+import { surplusWords } from '../../../../../lib/admin_words.ts';
+import { beijingText } from '../../../../../lib/beijing.ts';
+import { context } from '../../../../../lib/context.ts';
+import { formatFen } from '../../../../../lib/money.ts';
+import { numberPattern } from '../../../../../lib/numbers.ts';
+import { Alert } from '../../../antd.client.ts';
+import { OrderChip } from '../../../chips.client.tsx';
+import { Copy } from '../../../copy.client.tsx';
+import { requireOperator } from '../../../operator.ts';
+import { OrderTimeline } from './order_timeline.tsx';
+import { Requery } from './requery.client.tsx';
+import { Trades } from './trades.tsx';
+
+type Props = { params: Promise<{ order_no: string }> };
+
+export async function generateMetadata({ params }: Props): Promise<Metadata> {
+  return { title: `订单 ${(await params).order_no.slice(0, 32)}` };
+}
+
+export default async function OrderPage({ params }: Props) {
+  const { order_no } = await params;
+  await requireOperator(`/admin/orders/${encodeURIComponent(order_no)}`);
+  const read = numberPattern.test(order_no) ? await readOrder(context(), order_no) : undefined;
+  if (read === undefined) notFound();
+  const order = orderView(read);
+  return (
+    <main className="page">
+      <nav aria-label="位置" className="crumbs">
+        <Link href="/admin/orders" prefetch={false}>
+          订单
+        </Link>
+        <span aria-hidden>/</span>
+        <span>{order.title}</span>
+      </nav>
+      <div className="order-head">
+        <h1 className="code">{order.order_no}</h1>
+        <Copy text={order.order_no} what="订单号" />
+        <OrderChip state={order.state} />
+      </div>
+      <Surplus order={order} />
+      <div className="cards">
+        <Money order={order} />
+        <Facts order={order} />
+      </div>
+      <section className="card" aria-labelledby="items">
+        <h2 id="items">商品</h2>
+        <Items order={order} />
+      </section>
+      <section className="card" aria-labelledby="trades">
+        <div className="card-head">
+          <h2 id="trades">支付单与微信对照</h2>
+          {order.trades.length === 0 ? null : <Requery order_no={order.order_no} />}
+        </div>
+        <Trades order={order} />
+      </section>
+      <section className="card" aria-labelledby="timeline">
+        <h2 id="timeline">
+          时间线 <small>北京时间，旧的在前</small>
+        </h2>
+        <OrderTimeline items={order.timeline} />
+      </section>
+    </main>
+  );
+}
+
+function Surplus({ order }: { order: OrderView }) {
+  if (order.money.surplus_fen === 0) return null;
+  const reasons = order.trades.flatMap(({ surplus, out_trade_no, total_fen }) =>
+    surplus === null
+      ? []
+      : [`${surplusWords[surplus] ?? surplus} ${formatFen(total_fen)}（商户单号 ${out_trade_no}）`],
+  );
+  return (
+    <Alert
+      type="error"
+      showIcon
+      title={`微信多收了 ${formatFen(order.money.surplus_fen)}，应退还顾客`}
+      description={reasons.join('；')}
+      data-testid="surplus"
+    />
+  );
+}
+
+function Money({ order: { money, state } }: { order: OrderView }) {
+  return (
+    <section className="card" aria-labelledby="money">
+      <h2 id="money">金额</h2>
+      <dl className="money">
+        <div>
+          <dt>应付</dt>
+          <dd data-testid="money-total">{formatFen(money.total_fen)}</dd>
+        </div>
+        <div>
+          <dt>已付</dt>
+          <dd data-testid="money-paid" className={state === 'SUCCESS' ? 'good' : undefined}>
+            {formatFen(money.paid_fen)}
+          </dd>
+        </div>
+        <div>
+          <dt>多收</dt>
+          <dd data-testid="money-surplus" className={money.surplus_fen > 0 ? 'bad' : undefined}>
+            {formatFen(money.surplus_fen)}
+          </dd>
+        </div>
+      </dl>
+    </section>
+  );
+}
+
+function Facts({ order }: { order: OrderView }) {
+  return (
+    <section className="card" aria-labelledby="facts">
+      <h2 id="facts">
+        经过 <small>北京时间</small>
+      </h2>
+      <dl className="facts">
+        <Fact name="付款 openid">
+          {order.openid === null ? (
+            <span className="none">尚无微信账号</span>
+          ) : (
+            <span className="code" title="openid 只显示首尾">
+              {order.openid}
+            </span>
+          )}
+        </Fact>
+        <Fact name="下单">
+          <At at={order.created_at} />
+        </Fact>
+        <Fact name="支付期限">
+          <At at={order.expires_at} />
+        </Fact>
+        <Fact name="支付">
+          <At at={order.paid_at} />
+        </Fact>
+        <Fact name="交付">
+          <At at={order.served_at} />
+        </Fact>
+        {order.closed_at === null ? null : (
+          <Fact name="关闭">
+            <At at={order.closed_at} />
+          </Fact>
+        )}
+      </dl>
+    </section>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: React.ReactNode }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+function At({ at }: { at: Date | null }) {
+  if (at === null) return <span className="none">–</span>;
+  return <time dateTime={at.toISOString()}>{beijingText(at)}</time>;
+}
+
+function Items({ order }: { order: OrderView }) {
+  return (
+    <div className="scroll">
+      <table className="plain">
+        <thead>
+          <tr>
+            <th scope="col">商品</th>
+            <th scope="col" className="number">
+              单价
+            </th>
+            <th scope="col" className="number">
+              数量
+            </th>
+            <th scope="col" className="number">
+              小计
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {order.items.map(({ line, title, price_fen, quantity }) => (
+            <tr key={line}>
+              <td>{title}</td>
+              <td className="number">{formatFen(price_fen)}</td>
+              <td className="number">{quantity}</td>
+              <td className="number">{formatFen(price_fen * quantity)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,63 @@
+'use client';
+/** States as chips: word, sign and colour together, so that none of the three is needed alone. */
+import {
+  CheckCircleOutlined,
+  ClockCircleOutlined,
+  CloseCircleOutlined,
+  ExclamationCircleOutlined,
+  LoadingOutlined,
+  MinusCircleOutlined,
+  UndoOutlined,
+} from '@ant-design/icons';
+import { Tag } from 'antd';
+import type { ComponentType } from 'react';
+import { formatFen } from '../../lib/money.ts';
+import {
+  type HeldTradeState,
+  type OrderState,
+  orderStateLabels,
+  tradeStateLabels,
+} from '../../lib/states.ts';
+
+type Colour = 'success' | 'processing' | 'warning' | 'error' | 'default';
+
+const looks: Record<HeldTradeState, { colour: Colour; Icon: ComponentType }> = {
+  NOTPAY: { colour: 'warning', Icon: ClockCircleOutlined },
+  USERPAYING: { colour: 'processing', Icon: LoadingOutlined },
+  SUCCESS: { colour: 'success', Icon: CheckCircleOutlined },
+  REFUND: { colour: 'processing', Icon: UndoOutlined },
+  CLOSED: { colour: 'default', Icon: MinusCircleOutlined },
+  REVOKED: { colour: 'default', Icon: UndoOutlined },
+  PAYERROR: { colour: 'error', Icon: CloseCircleOutlined },
+};
+
+function Chip({ state, text, testid }: { state: HeldTradeState; text: string; testid?: string }) {
+  const { colour, Icon } = looks[state];
+  return (
+    <Tag color={colour} icon={<Icon />} className="chip" data-testid={testid} data-state={state}>
+      {text}
+    </Tag>
+  );
+}
+
+export function OrderChip({ state }: { state: OrderState }) {
+  return <Chip state={state} text={orderStateLabels[state].zh} testid="order-state" />;
+}
+
+/** A trade's state, ours or WeChat's; WeChat may use a word that we never hold. */
+export function TradeChip({ state }: { state: string }) {
+  if (!isHeld(state)) return <Tag className="chip">{state === 'unknown' ? '没有问到' : state}</Tag>;
+  return <Chip state={state} text={tradeStateLabels[state].zh} />;
+}
+
+function isHeld(state: string): state is HeldTradeState {
+  return Object.hasOwn(tradeStateLabels, state);
+}
+
+export function SurplusChip({ fen }: { fen: number }) {
+  return (
+    <Tag color="error" icon={<ExclamationCircleOutlined />} className="chip">
+      多收 {formatFen(fen)}
+    </Tag>
+  );
+}
