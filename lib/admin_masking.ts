@@ -37,7 +37,7 @@ function treatmentOf(name: string): Treatment {
 
 function treat(treatment: Treatment, value: string): string {
   if (treatment === 'show' || value.trim() === '') return value;
-  return treatment === 'mask' ? maskOpenid(value.trim()) : `[已隐藏 ${value.trim().length} 字符]`;
+  return treatment === 'mask' ? maskOpenid(value.trim()) : `（已隐藏 ${value.trim().length} 字符）`;
 }
 
 export interface ReadableMessage {
