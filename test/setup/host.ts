@@ -2,7 +2,7 @@
  * The doorways on a plain node:http server: the same functions Next mounts, without Next, so that a test can let
  * the simulator deliver notifications to them and kill and start them in a moment.
  */
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import * as login from '../../app/api/admin/login/route.ts';
 import * as logout from '../../app/api/admin/logout/route.ts';
@@ -19,6 +19,7 @@ import * as orders from '../../app/api/orders/route.ts';
 import * as products from '../../app/api/products/route.ts';
 import * as signout from '../../app/api/signout/route.ts';
 import * as oauth from '../../app/api/wechat/oauth/route.ts';
+import { nodeListener } from '../../lib/node_host.ts';
 
 type Handler = (
   request: Request,
@@ -61,14 +62,12 @@ export interface Host {
 
 /** Serves the doorways on a free port of 127.0.0.1. */
 export async function startHost(): Promise<Host> {
-  const server = createServer(async (incoming, outgoing) => {
-    const answer = await knock(await toRequest(incoming));
-    const headers: Record<string, string | string[]> = {};
-    for (const [name, value] of answer.headers) headers[name] = value;
-    const cookies = answer.headers.getSetCookie();
-    if (cookies.length > 0) headers['set-cookie'] = cookies;
-    outgoing.writeHead(answer.status, headers).end(Buffer.from(await answer.arrayBuffer()));
-  });
+  const server = createServer(
+    nodeListener(knock, {
+      body_limit_bytes: 1_048_576,
+      onFault: (thrown) => console.error('a doorway threw', thrown),
+    }),
+  );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {
@@ -79,20 +78,4 @@ export async function startHost(): Promise<Host> {
         server.closeAllConnections();
       }),
   };
-}
-
-async function toRequest(incoming: IncomingMessage): Promise<Request> {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(incoming.headers)) {
-    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
-  }
-  headers.set('x-forwarded-for', incoming.socket.remoteAddress ?? '');
-  const method = incoming.method ?? 'GET';
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of incoming) chunks.push(chunk as Uint8Array);
-  return new Request(`http://${incoming.headers.host ?? 'localhost'}${incoming.url ?? '/'}`, {
-    method,
-    headers,
-    ...(method === 'GET' || method === 'HEAD' ? {} : { body: Buffer.concat(chunks) }),
-  });
 }
