@@ -46,6 +46,19 @@ export async function live(start: (life: Life) => Promise<void>, tell = step): P
   return asked && clean ? 0 : 1;
 }
 
+/**
+ * The same for work that ends by itself: its exit code, when everything it started has stopped; 1 when it failed or
+ * was told to stop before.
+ */
+export async function liveWhile(work: (life: Life) => Promise<number>, tell = step): Promise<number> {
+  let code = 1;
+  const ended = await live(async (life) => {
+    code = await work(life);
+    life.fail(new AskedToStop('the work is done'));
+  }, tell);
+  return ended === 0 ? code : ended;
+}
+
 async function stopAll(stops: Stop[], tell: typeof step): Promise<boolean> {
   let clean = true;
   for (const { name, stop } of stops.reverse()) {
