@@ -1,0 +1,77 @@
+// npm run bench: measures the shop beside its peers, in turns, in one run, and holds the results against the goals.
+// --quick for a few minutes, --only NAME for one measure, --json or --markdown for another shape, --seed N to repeat.
+// Ends with 1 when a goal is missed or a server answered wrongly.
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Bench } from './bench/bench.ts';
+import { measureNotifications } from './bench/notifications.ts';
+import { createRandom } from './bench/random.ts';
+import { asJson, asMarkdown, asText } from './bench/report.ts';
+import { allKept, type Measure } from './bench/results.ts';
+import { Fault, runScript } from './fault.ts';
+import { liveWhile } from './life.ts';
+import { dataDir } from './paths.ts';
+import { note } from './progress.ts';
+
+type Run = (bench: Bench, quick: boolean) => Promise<Measure>;
+
+const measures: Record<string, Run> = {
+  notifications: (bench, quick) =>
+    measureNotifications(bench, quick ? { rounds: 5, turn_s: 2.5 } : { rounds: 9, turn_s: 6 }),
+};
+
+await runScript(() => {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      markdown: { type: 'boolean', default: false },
+      only: { type: 'string', multiple: true },
+      seed: { type: 'string', default: '1' },
+      // For whoever makes it faster: our servers write CPU profiles there.
+      profile: { type: 'string' },
+    },
+  });
+  const chosen = values.only ?? Object.keys(measures);
+  for (const name of chosen) {
+    if (measures[name] === undefined) {
+      throw new Fault(`There is no measure "${name}"; there are ${Object.keys(measures).join(', ')}.`);
+    }
+  }
+  const seed = Number(values.seed);
+  if (!Number.isSafeInteger(seed)) throw new Fault(`--seed must be a whole number, not "${values.seed}".`);
+
+  return liveWhile(async (life) => {
+    const dir = mkdtempSync(join(tmpdir(), 'guitai-bench-'));
+    // PostgreSQL may run as another user than root.
+    chmodSync(dir, 0o711);
+    life.onEnd('and removing the temporary folder', async () =>
+      rmSync(dir, { recursive: true, force: true }),
+    );
+    const log_dir = join(dataDir(), 'logs');
+    mkdirSync(log_dir, { recursive: true });
+    const bench: Bench = {
+      life,
+      dir,
+      log_dir,
+      random: createRandom(seed),
+      ...(values.profile === undefined ? {} : { profile_dir: resolve(values.profile) }),
+    };
+    note(`seed ${seed}; logs of the servers in ${log_dir}`);
+    const results: Measure[] = [];
+    for (const name of chosen) {
+      const measure = measures[name];
+      if (measure !== undefined) results.push(await measure(bench, values.quick));
+    }
+    const report = {
+      command: `npm run bench --${values.quick ? ' --quick' : ''}${seed === 1 ? '' : ` --seed ${seed}`}`,
+      machine: `${availableParallelism()} processor cores, ${process.platform} ${process.arch}, Node ${process.versions.node}`,
+      measures: results,
+    };
+    const shape = values.json ? asJson : values.markdown ? asMarkdown : asText;
+    process.stdout.write(`${shape(report)}\n`);
+    return allKept(results) ? 0 : 1;
+  });
+});
