@@ -44,14 +44,15 @@ const moveRows = Object.entries(tradeMoves)
 /*
  * Reading guide. `locked` takes the rows in one global order (order, then trade), so two batches never deadlock;
  * after it nobody else can move them, and READ COMMITTED hands us their latest version. `judged` compares field
- * by field. `ranked` lets only the first of several equal messages in a batch act. The rest writes.
+ * by field. `ranked` lets only one of several messages in a batch act: the first that tells of money, else the first. The
+ * rest writes.
  */
 const before = `
 WITH evidence AS MATERIALIZED (
   SELECT * FROM json_to_recordset(`;
 const after = `::json) AS e(
     ord int, now timestamptz, source text, appid text, mch_id text, sub_appid text, sub_mch_id text,
-    out_trade_no text, said text, transaction_id text, trade_type text, total_fen int, payer_total_fen int,
+    out_trade_no text, said text, transaction_id text, trade_type text, total_fen bigint, payer_total_fen bigint,
     fee_type text, openid text, bank_type text, success_at timestamptz, sign_type text,
     notification_id uuid, received_at timestamptz, api_version text, headers jsonb, body text)
 ), locked AS MATERIALIZED (
@@ -66,6 +67,7 @@ const after = `::json) AS e(
     concat_ws(',',
       CASE WHEN e.appid IS DISTINCT FROM l.appid THEN 'appid' END,
       CASE WHEN e.mch_id IS DISTINCT FROM l.mch_id THEN 'mch_id' END,
+      CASE WHEN e.sub_appid IS NOT NULL AND e.sub_appid IS DISTINCT FROM l.sub_appid THEN 'sub_appid' END,
       CASE WHEN e.sub_mch_id IS DISTINCT FROM l.sub_mch_id THEN 'sub_mch_id' END,
       CASE WHEN e.sign_type IS NOT NULL AND e.sign_type <> l.sign_type THEN 'sign_type' END,
       CASE WHEN e.trade_type IS NOT NULL AND e.trade_type <> l.trade_type THEN 'trade_type' END,
@@ -95,8 +97,9 @@ const after = `::json) AS e(
       ELSE 'not_final' END AS judgement
   FROM compared
 ), ranked AS (
-  SELECT *, row_number() OVER w AS nth, first_value(transaction_id) OVER w AS first_transaction_id
-  FROM judged WINDOW w AS (PARTITION BY out_trade_no, judgement ORDER BY ord)
+  SELECT *, row_number() OVER w AS nth, first_value(move) OVER w AS first_move,
+         first_value(transaction_id) OVER w AS first_transaction_id
+  FROM judged WINDOW w AS (PARTITION BY out_trade_no, judgement ORDER BY move = 'SUCCESS' DESC, ord)
 ), acting AS MATERIALIZED (
   SELECT *, move = 'SUCCESS' AND order_state = 'NOTPAY'
             AND row_number() OVER (PARTITION BY order_no, move = 'SUCCESS' ORDER BY ord) = 1 AS takes_order
@@ -106,7 +109,7 @@ const after = `::json) AS e(
     trade_state = a.move,
     transaction_id = CASE WHEN a.move = 'SUCCESS' THEN a.transaction_id ELSE t.transaction_id END,
     payer_total_fen = CASE WHEN a.move = 'SUCCESS' THEN a.payer_total_fen ELSE t.payer_total_fen END,
-    bank_type = CASE WHEN a.move = 'SUCCESS' THEN a.bank_type ELSE t.bank_type END,
+    bank_type = CASE WHEN a.move = 'SUCCESS' THEN left(a.bank_type, 32) ELSE t.bank_type END,
     success_at = CASE WHEN a.move = 'SUCCESS' THEN a.success_at ELSE t.success_at END,
     closed_at = CASE WHEN a.move = 'SUCCESS' THEN t.closed_at ELSE a.now END,
     surplus = CASE WHEN a.move <> 'SUCCESS' OR a.takes_order THEN NULL
@@ -124,6 +127,7 @@ const after = `::json) AS e(
       WHEN r.judgement <> 'applied' THEN r.judgement
       WHEN m.ord IS NOT NULL THEN 'applied'
       WHEN r.nth = 1 THEN 'raced'
+      WHEN r.move <> r.first_move THEN 'not_final'
       WHEN r.transaction_id IS NOT DISTINCT FROM r.first_transaction_id THEN 'already'
       ELSE 'mismatch' END AS verdict
   FROM ranked r LEFT JOIN moved m ON m.ord = r.ord

@@ -169,6 +169,21 @@ describe('money that is more than was asked for', () => {
 });
 
 describe('many at once', () => {
+  test.each([
+    ['closed, then paid', false],
+    ['paid, then closed', true],
+  ])('%s, in one batch: the money wins', async (_what, paid_first) => {
+    const made = await makeTrade(db);
+    const closed = byQuery({ ...bare(made), trade_state: 'CLOSED' });
+    const paid = byQuery(paidReport(made));
+    const settled = await settleBatch(db, now, paid_first ? [paid, closed] : [closed, paid]);
+    const verdicts = settled.map(({ verdict }) => verdict);
+    expect(verdicts).toEqual(paid_first ? ['applied', 'not_final'] : ['not_final', 'applied']);
+    const { trade, order, events, jobs } = await stateOf(made);
+    expect([trade.trade_state, trade.surplus, order.state]).toEqual(['SUCCESS', null, 'SUCCESS']);
+    expect([events.length, jobs.length]).toEqual([1, 1]);
+  });
+
   test('forty identical notifications: one event, one job, forty archived', async () => {
     const made = await makeTrade(db);
     const settle = createGroupCommit((batch: readonly Evidence[]) => settleBatch(db, now, batch));
