@@ -174,13 +174,14 @@ export async function showOrder(
         WHERE t.order_no = o.order_no AND t.trade_state IN ('NOTPAY', 'USERPAYING')
         ORDER BY t.created_at DESC LIMIT 1) AS open_trade,
       (SELECT coalesce(sum(t.total_fen), 0)::int FROM trade t
-        WHERE t.order_no = o.order_no AND t.surplus IS NOT NULL) AS surplus_fen
+        WHERE t.order_no = o.order_no AND t.surplus IS NOT NULL) AS surplus_fen,
+      (SELECT coalesce(sum(r.refund_fen), 0)::int FROM refund r
+        WHERE r.out_trade_no = o.paid_trade_no AND r.state = 'SUCCESS') AS refunded_fen
     FROM "order" o WHERE o.order_no = ${order_no}`);
   if (row === undefined) return undefined;
   const { session_id, openid, open_trade, ...shown } = row;
   return {
     ...shown,
-    refunded_fen: 0,
     expired: row.state === 'NOTPAY' && row.expires_at <= ctx.now(),
     standing: standingOf({ session_id, openid }, session),
     open_trade: open_trade ?? undefined,
@@ -200,6 +201,7 @@ interface OrderRow {
   items: { title: string; price_fen: number; quantity: number }[];
   open_trade: { out_trade_no: string; trade_state: HeldTradeState } | null;
   surplus_fen: number;
+  refunded_fen: number;
 }
 
 /** A shopper's own orders, newest first: those of this browser and those of this WeChat account. */
