@@ -1,7 +1,6 @@
 // What happens when a page inside WeChat calls the bridge: the checks WeChat makes before it shows the payment
 // sheet, and the end of each call. It believes nothing the page says but its parameters.
 
-import { readFileSync } from 'node:fs';
 import { Hash } from 'wechatpay-axios-plugin';
 import { type Answer, type Call, type Door, type Family, json } from './http.ts';
 import { orderBehind, payerFor, payOrder, Refusal } from './orders.ts';
@@ -318,34 +317,10 @@ function open(
   };
 }
 
-const SCRIPT = readFileSync(new URL('./page/bridge.js', import.meta.url), 'utf8');
-
-export type BridgeOptions = Record<string, string | number | boolean>;
-
-/** The script with its options baked in; `base` is where it finds the doors above. */
-export function bridgeScript(base: string, options: BridgeOptions): string {
-  const baked = JSON.stringify({
-    mode: 'sheet',
-    ready: 'before',
-    platform: 'android',
-    openid: '',
-    ...options,
-    base,
-  });
-  return SCRIPT.replace('/*SIM_OPTIONS*/ {}', () => baked.replaceAll('<', '\\u003c'));
-}
-
-const script: Door = (platform, call) => ({
-  status: 200,
-  headers: { 'Content-Type': 'text/javascript; charset=utf-8', 'Cache-Control': 'no-store' },
-  body: bridgeScript(platform.addresses.url, Object.fromEntries(call.query)),
-});
-
 export const bridge: Family = {
   name: 'bridge',
   logged: false,
   doors: {
-    '/_sim/bridge.js': script,
     '/_sim/bridge/invoke': open(invoke),
     '/_sim/bridge/finish': open(finish),
     '/_sim/bridge/wait': open(wait),

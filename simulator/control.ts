@@ -7,8 +7,8 @@ import { UnknownFault } from './faults.ts';
 import { type Answer, type Call, type Door, type Family, json } from './http.ts';
 import { type Handle, orderBehind, payerFor, payOrder, Refusal, settledByTime } from './orders.ts';
 import { type Platform, userOf } from './platform.ts';
-import type { Notification, Order } from './store.ts';
-import { beijing14, beijingIso } from './time.ts';
+import { showConfig, showNotification, showOrder } from './show.ts';
+import { beijingIso } from './time.ts';
 
 /** A mistake in a control request, answered with 400. */
 class BadRequest extends Error {}
@@ -63,105 +63,6 @@ function handleOf(body: Record<string, unknown>): Handle {
   if (named.length !== 1)
     throw new BadRequest('name the order by one of out_trade_no, prepay_id, code_url, h5_url');
   return handle;
-}
-
-/** An order as the control door shows it: WeChat's words, amounts in fen, times in Beijing. */
-export function showOrder(platform: Platform, given: Order) {
-  const order = settledByTime(platform, given);
-  const { payment } = order;
-  return {
-    mch_id: order.mch_id,
-    appid: order.appid,
-    out_trade_no: order.out_trade_no,
-    trade_type: order.trade_type,
-    trade_state: order.state,
-    total_fee: order.total_fen,
-    total_fen: order.total_fen,
-    body: order.body,
-    attach: order.attach,
-    sign_type: order.sign_type,
-    notify_url: order.notify_url,
-    openid: payment?.openid ?? order.openid,
-    prepay_id: order.prepays.at(-1)?.prepay_id,
-    code_url: order.prepays.at(-1)?.code_url,
-    h5_url: order.prepays.at(-1)?.h5_url,
-    made_at: beijingIso(order.made_at_ms),
-    expires_at: beijingIso(order.expires_at_ms),
-    closed_by: order.closed_by,
-    ...(payment === undefined
-      ? {}
-      : {
-          transaction_id: payment.transaction_id,
-          paid_at: beijingIso(payment.paid_at_ms),
-          time_end: beijing14(payment.paid_at_ms),
-          bank_type: payment.bank_type,
-          cash_fen: payment.cash_fen,
-          coupon_fen: payment.coupon_fen,
-        }),
-  };
-}
-
-export function showNotification(n: Notification) {
-  return {
-    ...n,
-    made_at: beijingIso(n.made_at_ms),
-    next_attempt_at: n.next_attempt_at_ms === null ? null : beijingIso(n.next_attempt_at_ms),
-    attempts: n.attempts.map((a) => ({ ...a, at: beijingIso(a.at_ms) })),
-  };
-}
-
-async function config(platform: Platform): Promise<Answer> {
-  const { state } = platform.store;
-  const [account] = state.accounts;
-  const { keyring } = platform;
-  const platformCertificate = keyring.certificate('platform', 'Tenpay.com sign platform');
-  const merchants = state.merchants.map((m) => {
-    const own = keyring.certificate(`merchant ${m.mch_id}`, m.mch_id);
-    return {
-      mch_id: m.mch_id,
-      appid: m.appid,
-      name: m.name,
-      api_v2_key: m.api_v2_key,
-      api_v3_key: m.api_v3_key,
-      sign_type: m.sign_type,
-      merchant_cert_pem: own.cert_pem,
-      merchant_key_pem: own.key_pem,
-      merchant_cert_serial: own.serial,
-      platform_cert_pem: platformCertificate.cert_pem,
-      platform_cert_serial: platformCertificate.serial,
-      platform_public_key_id: `PUB_KEY_ID_0${m.mch_id}2024010100000000000000000000`,
-      platform_public_key_pem: keyring.publicPem('platform public key'),
-      products: m.products,
-      balance_fen: m.balance_fen,
-      modes: m.modes,
-    };
-  });
-  return json(200, {
-    base_url: platform.addresses.url,
-    phone_url: platform.addresses.phone_url,
-    official_account: account && {
-      appid: account.appid,
-      secret: account.secret,
-      token: account.token,
-      encoding_aes_key: account.encoding_aes_key,
-      name: account.name,
-    },
-    other_accounts: state.accounts.slice(1),
-    shop_origin: state.shop_origin,
-    payment_directories: state.payment_directories,
-    oauth_domains: state.oauth_domains,
-    merchants,
-    users: state.users.map((u) => ({
-      openid: u.openid,
-      nickname: u.nickname,
-      balance_fen: u.balance_fen,
-      is_subscribe: u.is_subscribe,
-      openids: u.openids,
-    })),
-    strict: platform.strict,
-    now: beijingIso(platform.clock.now()),
-    now_ms: platform.clock.now(),
-  });
 }
 
 function pay(platform: Platform, call: Call): Answer {
@@ -355,7 +256,7 @@ export const control: Family = {
   name: 'control',
   logged: false,
   doors: {
-    '/_sim/config': guarded('GET', config),
+    '/_sim/config': guarded('GET', (platform) => json(200, showConfig(platform))),
     '/_sim/pay': guarded('POST', pay),
     '/_sim/cancel': guarded('POST', cancel),
     '/_sim/clock': guarded('GET,POST', clock),

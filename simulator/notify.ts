@@ -3,8 +3,8 @@
 
 import * as http from 'node:http';
 import * as https from 'node:https';
-import type { Struck } from './faults.ts';
-import type { Platform } from './platform.ts';
+import type { Struck, Where } from './faults.ts';
+import type { Notifier, Platform } from './platform.ts';
 import { type Attempt, type Notification, type Order, orderKey } from './store.ts';
 
 /** The gaps after each failed attempt, in seconds: 24 h 4 min in all. */
@@ -28,13 +28,23 @@ export type Wording = {
   refused(status: number, body: Buffer): string | undefined;
 };
 
-export type Notifier = ReturnType<typeof createNotifier>;
+/** What a notification is about; the rest of it is the sender's own. */
+type Booked = Pick<
+  Notification,
+  'kind' | 'api' | 'mch_id' | 'out_trade_no' | 'out_refund_no' | 'refund_state' | 'notify_url'
+>;
+
+/** Where a notification stands for the table of faults: its address's path, its order. */
+export function placeOf(n: Pick<Notification, 'notify_url' | 'out_trade_no'>): Where {
+  const path = URL.canParse(n.notify_url) ? new URL(n.notify_url).pathname : '';
+  return { path, out_trade_no: n.out_trade_no };
+}
 
 /** `platform` is asked for late, since it holds the notifier itself. */
 export function createNotifier(
   getPlatform: () => Platform,
   wordings: Record<'v2' | 'v3', Wording | undefined>,
-) {
+): Notifier {
   const flying = new Map<string, Promise<Attempt[]>>();
   const agents = [new http.Agent({ keepAlive: false }), new https.Agent({ keepAlive: false })];
   let closed = false;
@@ -56,13 +66,15 @@ export function createNotifier(
       if (n.next_attempt_at_ms === null || flying.has(n.notification_id)) continue;
       if (due === null || n.next_attempt_at_ms < due) due = n.next_attempt_at_ms;
     }
-    return due;
+    const refund = getPlatform().refunds.nextDue();
+    return refund !== null && (due === null || refund < due) ? refund : due;
   }
 
-  /** Starts whatever is due, in order of its time, and sets the alarm for the rest. */
+  /** Ends the refunds and starts the notifications that are due, in order, and sets the alarm for the rest. */
   function pump(): void {
     if (closed) return;
-    const { clock } = getPlatform();
+    const { clock, refunds } = getPlatform();
+    refunds.run();
     const now = clock.now();
     const due = [...waiting()]
       .filter((n) => n.next_attempt_at_ms !== null && n.next_attempt_at_ms <= now)
@@ -108,7 +120,7 @@ export function createNotifier(
     const wording = wordings[n.api];
     if (order === undefined || wording === undefined)
       throw new Error(`notification ${n.notification_id} has no order`);
-    const copies = platform.faults.take('notify_copies', { path: '', out_trade_no: n.out_trade_no });
+    const copies = platform.faults.take('notify_copies', placeOf(n));
     const message = wording.write(platform, order, n);
     const fault = message.fault ?? copies;
     const one = async (copy: number): Promise<Attempt> => {
@@ -169,7 +181,7 @@ export function createNotifier(
         request.destroy(new Error(`no answer within ${ANSWER_WITHIN_MS / 1000} seconds`));
       }, ANSWER_WITHIN_MS);
       const stop = () => request.destroy(new Error('the simulator is closing'));
-      const { signal } = { signal: getPlatform().clock.closing };
+      const signal = getPlatform().clock.closing;
       signal.addEventListener('abort', stop, { once: true });
       const settle = (end: () => void) => {
         clearTimeout(timer);
@@ -200,23 +212,18 @@ export function createNotifier(
     });
   }
 
-  return {
-    /** Books the payment notification of an order just paid; the first attempt starts at once. */
-    paid(order: Order): Notification {
+  /** Puts a notification on the schedule; the first attempt starts at once. */
+    function book(what: Booked): Notification {
       const platform = getPlatform();
       const now = platform.clock.now();
-      const where = { path: '', out_trade_no: order.out_trade_no };
-      const barred = whyBarred(order.notify_url, platform.allow_any_notify_host);
+      const where = placeOf(what);
+      const barred = whyBarred(what.notify_url, platform.allow_any_notify_host);
       const never = barred === undefined ? platform.faults.take('notify_never', where) : undefined;
       const late = barred === undefined && !never ? platform.faults.take('notify_late', where) : undefined;
       const silent = barred !== undefined || never !== undefined;
       const n: Notification = {
         notification_id: String(platform.store.number()),
-        kind: 'payment',
-        api: order.api,
-        mch_id: order.mch_id,
-        out_trade_no: order.out_trade_no,
-        notify_url: order.notify_url,
+        ...what,
         request_id: platform.ids.requestId(),
         nonce_str: platform.ids.nonce(),
         made_at_ms: now,
@@ -232,16 +239,34 @@ export function createNotifier(
       platform.store.touch();
       pump();
       return n;
-    },
+    }
+
+  return {
+    paid: (order) =>
+      book({
+        kind: 'payment',
+        api: order.api,
+        mch_id: order.mch_id,
+        out_trade_no: order.out_trade_no,
+        notify_url: order.notify_url,
+      }),
+    refunded: (order, refund) =>
+      book({
+        kind: 'refund',
+        api: refund.notify_api,
+        mch_id: order.mch_id,
+        out_trade_no: order.out_trade_no,
+        out_refund_no: refund.out_refund_no,
+        refund_state: refund.state,
+        notify_url: refund.notify_url,
+      }),
     all,
     pump,
-    /** One attempt now, whatever the schedule says; the schedule itself is not moved unless it is accepted. */
     async redeliver(n: Notification): Promise<Attempt[]> {
       const running = flying.get(n.notification_id);
       if (running !== undefined) await running;
       return launch(n, false);
     },
-    /** Starts what is due and waits until nothing is under way. */
     async settle(): Promise<void> {
       pump();
       while (flying.size > 0) {
@@ -249,14 +274,12 @@ export function createNotifier(
         pump();
       }
     },
-    /** Waits for the attempt of one order's notification that is under way, if any. */
     async settleOrder(order: Order): Promise<void> {
       for (const n of all()) {
         if (n.mch_id === order.mch_id && n.out_trade_no === order.out_trade_no)
           await flying.get(n.notification_id);
       }
     },
-    /** Moves the clock forward, stopping at every due moment on the way, in order. */
     async advance(duration_ms: number): Promise<void> {
       const { clock, store } = getPlatform();
       const target_ms = clock.now() + duration_ms;
@@ -271,9 +294,9 @@ export function createNotifier(
       store.touch();
       pump();
     },
-    /** Forgets what it kept beside the state, after the state was replaced. */
     forget(): void {
       pending = undefined;
+      getPlatform().refunds.forget();
       pump();
     },
     async close(): Promise<void> {

@@ -150,11 +150,12 @@ export function orderBehind(
   platform: Platform,
   handle: Handle,
 ): { order: Order; prepay: Prepay | undefined } {
-  const orders = Object.values(platform.store.state.orders);
+  const { state } = platform.store;
   if (handle.out_trade_no !== undefined) {
-    const found = orders.filter(
-      (o) => o.out_trade_no === handle.out_trade_no && (handle.mch_id ?? o.mch_id) === o.mch_id,
-    );
+    const { out_trade_no } = handle;
+    const found = state.merchants
+      .filter((m) => handle.mch_id === undefined || m.mch_id === handle.mch_id)
+      .flatMap((m) => state.orders[orderKey(m.mch_id, out_trade_no)] ?? []);
     const [order] = found;
     if (order === undefined)
       throw new Refusal('ORDERNOTEXIST', '订单不存在', `nobody placed ${handle.out_trade_no}`);
@@ -166,7 +167,7 @@ export function orderBehind(
   const h5_id =
     handle.h5_url === undefined ? undefined : new URL(handle.h5_url).searchParams.get('prepay_id');
   const wanted = handle.prepay_id ?? h5_id;
-  for (const order of orders) {
+  for (const order of Object.values(state.orders)) {
     const prepay = order.prepays.find((p) =>
       handle.code_url !== undefined ? p.code_url === handle.code_url : p.prepay_id === wanted,
     );

@@ -1,6 +1,7 @@
-// The simulator's page for people, and the cookie that says whose phone this browser is. Plain files, no build.
+// The simulator's page for people, the bridge script, and the cookie that says whose phone this browser is. Plain files, no build.
 
 import { readFileSync } from 'node:fs';
+import { bridgeScript } from './bridge_script.ts';
 import { type Answer, type Door, type Family, redirect } from './http.ts';
 import { userOf } from './platform.ts';
 
@@ -21,6 +22,12 @@ const become: Door = (platform, call) => {
   return redirect('/_sim/', cookies);
 };
 
+const script: Door = (platform, call) => ({
+  status: 200,
+  headers: { 'Content-Type': 'text/javascript; charset=utf-8', 'Cache-Control': 'no-store' },
+  body: bridgeScript(platform.addresses.url, Object.fromEntries(call.query)),
+});
+
 export const pages: Family = {
   name: 'pages',
   logged: false,
@@ -29,6 +36,7 @@ export const pages: Family = {
     '/_sim/': file('index.html', 'text/html'),
     '/_sim/page.css': file('page.css', 'text/css'),
     '/_sim/page.js': file('page.js', 'text/javascript'),
+    '/_sim/bridge.js': script,
     '/_sim/as': become,
   },
 };

@@ -1,8 +1,9 @@
-// The API v2 doors for money coming in: unified order, order query, close. They judge in WeChat's order, answer
-// on its two levels and sign every level-2 answer with the request's sign type.
+// The API v2 doors for money coming in: unified order, order query, close. What they do to an order is decided in
+// orders.ts; how they are heard and answered, in envelope_v2.ts.
 
-import { type FieldFault, lacking, numberFault, unifiedorderFault } from './fields_v2.ts';
-import type { Answer, Call, Family } from './http.ts';
+import { door, heed, levelTwo, spoil, systemError, Unheard } from './envelope_v2.ts';
+import { lacking, numberFault, unifiedorderFault } from './fields_v2.ts';
+import type { Family } from './http.ts';
 import { paymentFields } from './notify_v2.ts';
 import {
   closeOrder,
@@ -14,162 +15,9 @@ import {
   Refusal,
   type Wanted,
 } from './orders.ts';
-import { accountOf, merchantOf, type Platform, userOf } from './platform.ts';
-import { type SignType, signedV2, spoiled, verifiesV2 } from './sign_v2.ts';
-import type { Merchant, Order, TradeState, TradeType } from './store.ts';
+import { userOf } from './platform.ts';
+import type { Order, TradeState, TradeType } from './store.ts';
 import { parseBeijing14 } from './time.ts';
-import { type Fields, readXml, writeXml } from './xml.ts';
-
-const BODY_CAP_BYTES = 64 * 1024;
-
-type Verified = { fields: Fields; merchant: Merchant; sign_type: SignType };
-
-/** Thrown inside a door to answer at level 1. */
-class Unheard extends Error {
-  readonly code: string;
-  readonly text: string;
-  readonly why: string;
-  constructor(code: string, text: string, why: string) {
-    super(why);
-    this.code = code;
-    this.text = text;
-    this.why = why;
-  }
-}
-
-function xmlAnswer(platform: Platform, fields: Fields): Answer {
-  return {
-    status: 200,
-    headers: { 'Content-Type': 'text/xml; charset=utf-8', 'Request-ID': platform.ids.requestId() },
-    body: writeXml(fields),
-  };
-}
-
-function levelOne(
-  platform: Platform,
-  call: Call,
-  fault: { code: string; text: string; why: string },
-): Answer {
-  call.note.code = fault.code;
-  call.note.why = fault.why;
-  return xmlAnswer(platform, { return_code: 'FAIL', return_msg: fault.text });
-}
-
-function levelTwo(platform: Platform, verified: Verified, own: Fields): Answer {
-  const { fields, merchant, sign_type } = verified;
-  const message: Fields = {
-    return_code: 'SUCCESS',
-    return_msg: 'OK',
-    appid: fields.appid ?? '',
-    mch_id: merchant.mch_id,
-    ...(fields.device_info ? { device_info: fields.device_info } : {}),
-    nonce_str: platform.ids.nonce(),
-    result_code: 'SUCCESS',
-    ...own,
-  };
-  return xmlAnswer(platform, signedV2(message, sign_type, merchant.api_v2_key));
-}
-
-function refused(
-  platform: Platform,
-  call: Call,
-  verified: Verified,
-  code: string,
-  text: string,
-  why: string,
-): Answer {
-  call.note.code = code;
-  call.note.why = why;
-  return levelTwo(platform, verified, { result_code: 'FAIL', err_code: code, err_code_des: text });
-}
-
-/** Method, body, UTF-8, XML, merchant, signature: what makes a message heard at all. */
-function verify(platform: Platform, call: Call): Verified {
-  if (call.method !== 'POST') {
-    throw new Unheard('REQUIRE_POST_METHOD', '请使用post方法', `the method is ${call.method}`);
-  }
-  if (call.body.length === 0) throw new Unheard('POST_DATA_EMPTY', 'post数据为空', 'the body is empty');
-  if (call.body.length > BODY_CAP_BYTES)
-    throw new Unheard('XML_FORMAT_ERROR', 'XML格式错误', 'more than 64 KiB');
-  const read = readXml(call.body);
-  if ('fault' in read) {
-    throw new Unheard(read.fault, read.fault === 'NOT_UTF8' ? '编码格式错误' : 'XML格式错误', read.why);
-  }
-  const { fields } = read;
-  call.out_trade_no = fields.out_trade_no ?? '';
-  const merchant = merchantOf(platform, fields.mch_id ?? '');
-  if (merchant === undefined) {
-    throw new Unheard(
-      'MCHID_NOT_EXIST',
-      '商户号mch_id或sub_mch_id不存在',
-      fields.mch_id ? `mch_id ${fields.mch_id} is unknown here` : 'mch_id is missing',
-    );
-  }
-  const named = fields.sign_type ?? '';
-  if (named !== '' && named !== 'MD5' && named !== 'HMAC-SHA256') {
-    throw new Unheard('SIGNERROR', '签名错误', `sign_type ${named} is neither MD5 nor HMAC-SHA256`);
-  }
-  const sign_type = named === '' ? 'MD5' : named;
-  if (!verifiesV2(fields, sign_type, merchant.api_v2_key)) {
-    throw new Unheard('SIGNERROR', '签名错误', whyUnsigned(fields, sign_type, merchant));
-  }
-  return { fields, merchant, sign_type };
-}
-
-/** Guesses what went wrong with a signature, for the log only. */
-function whyUnsigned(fields: Fields, sign_type: SignType, merchant: Merchant): string {
-  const sign = fields.sign ?? '';
-  if (sign === '') return 'sign is missing';
-  const other: SignType = sign_type === 'MD5' ? 'HMAC-SHA256' : 'MD5';
-  if (verifiesV2(fields, other, merchant.api_v2_key)) {
-    return `it is signed with ${other}, but sign_type says ${fields.sign_type ?? 'nothing, which means MD5'}`;
-  }
-  if (verifiesV2(fields, sign_type, merchant.api_v3_key)) return 'it is signed with the APIv3 key';
-  if (verifiesV2({ ...fields, sign: sign.toUpperCase() }, sign_type, merchant.api_v2_key)) {
-    return 'the signature is right but in lower case';
-  }
-  const { sign_type: _left, ...without } = fields;
-  if (verifiesV2(without, sign_type, merchant.api_v2_key))
-    return 'sign_type was left out of the signed string';
-  return `the ${sign_type} signature over ${Object.keys(fields).sort().join(', ')} does not fit the API v2 key of ${merchant.mch_id}`;
-}
-
-/** Wraps a door: verifies, checks the account, runs it, and puts every refusal in its place. */
-function door(handle: (platform: Platform, call: Call, verified: Verified) => Answer | Promise<Answer>) {
-  return async (platform: Platform, call: Call): Promise<Answer> => {
-    let verified: Verified | undefined;
-    try {
-      verified = verify(platform, call);
-      const appid = verified.fields.appid ?? '';
-      if (appid === '' || accountOf(platform, appid) === undefined) {
-        const why = appid === '' ? 'appid is missing' : `appid ${appid} is unknown here`;
-        throw new Refusal('APPID_NOT_EXIST', 'APPID不存在', why);
-      }
-      if (!verified.merchant.appids.includes(appid)) {
-        throw new Refusal(
-          'APPID_MCHID_NOT_MATCH',
-          'appid和mch_id不匹配',
-          `appid ${appid} is not bound to mch_id ${verified.merchant.mch_id}`,
-        );
-      }
-      return await handle(platform, call, verified);
-    } catch (cause) {
-      if (cause instanceof Unheard) return levelOne(platform, call, cause);
-      if (cause instanceof Refusal && verified !== undefined) {
-        if (cause.code === 'TIME_EXPIRE_TOO_SHORT')
-          return levelOne(platform, call, { ...cause, code: 'PARAM_ERROR' });
-        return refused(platform, call, verified, cause.code, cause.text, cause.why);
-      }
-      throw cause;
-    }
-  };
-}
-
-function heed(fault: FieldFault | undefined): void {
-  if (fault === undefined) return;
-  if (fault.level === 1) throw new Unheard(fault.code, fault.text, fault.why);
-  throw new Refusal(fault.code, fault.text, fault.why);
-}
 
 /** Left out of the comparison when a number comes again. */
 const NOT_COMPARED: ReadonlySet<string> = new Set([
@@ -308,19 +156,6 @@ export const payV2: Family = {
     '/pay/orderquery': orderquery,
     '/pay/closeorder': closeorder,
   },
-  systemError(platform, call) {
-    try {
-      const verified = verify(platform, call);
-      return refused(platform, call, verified, 'SYSTEMERROR', '系统错误', 'a fault was armed');
-    } catch (cause) {
-      if (cause instanceof Unheard) return levelOne(platform, call, cause);
-      throw cause;
-    }
-  },
-  spoil(answer) {
-    const body = answer.body
-      .toString()
-      .replace(/(<sign><!\[CDATA\[)([0-9A-F]+)/, (_all, open, sign) => open + spoiled(sign));
-    return { ...answer, body };
-  },
+  systemError,
+  spoil,
 };

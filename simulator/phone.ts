@@ -6,7 +6,7 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import type { Duplex } from 'node:stream';
 import { Transform } from 'node:stream';
-import { bridgeScript } from './bridge.ts';
+import { bridgeScript } from './bridge_script.ts';
 import { cookie, escapeHtml, html, redirect, send } from './http.ts';
 import { type Platform, userOf } from './platform.ts';
 

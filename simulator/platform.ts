@@ -5,8 +5,7 @@ import type { Faults } from './faults.ts';
 import type { Ids } from './ids.ts';
 import type { Keyring } from './keys.ts';
 import type { Log } from './log.ts';
-import type { Notifier } from './notify.ts';
-import type { Account, Merchant, Store, User } from './store.ts';
+import type { Account, Attempt, Merchant, Notification, Order, Store, User } from './store.ts';
 
 export type Platform = {
   store: Store;
@@ -24,6 +23,40 @@ export type Platform = {
   /** Bridge calls waiting for their payer, by invocation id. */
   invocations: Map<string, Invocation>;
   reset(): void;
+};
+
+/** The sender of notifications, as the doors know it. */
+export type Notifier = {
+  /** Books the payment notification of an order just paid; the first attempt starts at once. */
+  paid(order: Order): Notification;
+  /** Books the notification of a refund that just ended. */
+  refunded(order: Order, refund: Refund): Notification;
+  all(): Notification[];
+  /** Starts whatever is due and sets the alarm for the rest. */
+  pump(): void;
+  /** One attempt now, whatever the schedule says; the schedule itself is not moved unless it is accepted. */
+  redeliver(n: Notification): Promise<Attempt[]>;
+  /** Starts what is due and waits until nothing is under way. */
+  settle(): Promise<void>;
+  /** Waits for the attempt of one order's notification that is under way, if any. */
+  settleOrder(order: Order): Promise<void>;
+  /** Moves the clock forward, stopping at every due moment on the way, in order. */
+  advance(duration_ms: number): Promise<void>;
+  /** Forgets what it kept beside the state, after the state was replaced. */
+  forget(): void;
+  close(): Promise<void>;
+};
+
+/** The refunds under way, kept beside the state so that a long history costs nothing. */
+export type RefundTimeline = {
+  book(refund: Refund): void;
+  settled(refund: Refund): void;
+  /** Accepted, and the money still with the merchant. */
+  unfinished(mch_id: string): Refund[];
+  nextDue(): number | null;
+  /** Ends everything due by now, in order of its time. */
+  run(): void;
+  forget(): void;
 };
 
 export type Invocation = {

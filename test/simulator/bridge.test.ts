@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { withinDirectories } from '../../simulator/bridge.ts';
-import { type Fields, type Loose, openWorld, type SignType, sign, type World } from './world.ts';
+import { type Fields, openWorld, type SignType, sign, type World } from './world.ts';
 
 const PAGE = 'https://shop.example.com/pay/123?x=1#top';
 let w: World;
@@ -13,13 +13,22 @@ beforeAll(async () => {
 });
 afterAll(() => w.close());
 
-async function door(name: string, body: unknown): Promise<Loose> {
+/** What the bridge's doors answer, all together. */
+type Heard = {
+  err_msg: string;
+  invocation_id: string;
+  screen: string;
+  why: string;
+  sheet: { total_fen: number };
+};
+
+async function door(name: string, body: unknown): Promise<Heard> {
   const response = await fetch(`${w.url}/_sim/bridge/${name}`, {
     method: 'POST',
     body: JSON.stringify(body),
   });
   expect(response.headers.get('access-control-allow-origin')).toBe('*');
-  return response.json();
+  return (await response.json()) as Heard;
 }
 
 /** Places an order and makes the page's six parameters. */
@@ -167,8 +176,8 @@ describe('the order behind it', () => {
 });
 
 describe('the end of a call', () => {
-  let given: Loose;
-  let opened: Loose;
+  let given: Awaited<ReturnType<typeof params>>;
+  let opened: Heard;
   beforeEach(async () => {
     given = await params();
     opened = await invoke(given);
@@ -212,10 +221,10 @@ describe('wx.config', () => {
     const { appid, secret } = w.config.official_account;
     const token = (await (
       await fetch(`${w.url}/cgi-bin/token?grant_type=client_credential&appid=${appid}&secret=${secret}`)
-    ).json()) as Loose;
+    ).json()) as { access_token: string };
     const { ticket } = (await (
       await fetch(`${w.url}/cgi-bin/ticket/getticket?type=jsapi&access_token=${token.access_token}`)
-    ).json()) as Loose;
+    ).json()) as { ticket: string };
     const verifySignature = createHash('sha1')
       .update(`jsapi_ticket=${ticket}&noncestr=abc&timestamp=1700000000&url=${PAGE.replace(/#.*/, '')}`)
       .digest('hex');

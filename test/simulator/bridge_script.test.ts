@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import sparticuz from '@sparticuz/chromium';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Fields, type Loose, openWorld, sign, type World } from './world.ts';
+import { type Fields, openWorld, sign, type World } from './world.ts';
 
 let w: World;
 let shop: Server;
@@ -81,7 +81,8 @@ function invoke(page: Page, call: Fields): Promise<void> {
   }, call);
 }
 
-const answers = (page: Page): Promise<Loose[]> => page.evaluate('window.answers') as Promise<Loose[]>;
+type Callback = { err_msg: string; err_desc?: string };
+const answers = (page: Page) => page.evaluate('window.answers') as Promise<Callback[]>;
 
 async function answered(page: Page, count = 1): Promise<string[]> {
   await expect.poll(async () => (await answers(page)).length, { timeout: 10_000 }).toBe(count);
@@ -165,7 +166,7 @@ describe('how the payer behaves', () => {
     const page = await open({ mode: 'ok', openid: w.other.openid });
     await invoke(page, (await params()).call);
     expect(await answered(page)).toEqual(['get_brand_wcpay_request:fail']);
-    expect((await answers(page))[0].err_desc).toBe('支付失败：下单帐号与支付帐号不一致');
+    expect((await answers(page))[0]?.err_desc).toBe('支付失败：下单帐号与支付帐号不一致');
   });
 });
 

@@ -1,7 +1,7 @@
 // Web authorisation and the official account's tokens, with WeChat's error pages and error numbers.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Loose, openWorld, type World } from './world.ts';
+import { openWorld, type World } from './world.ts';
 
 let w: World;
 const BACK = 'http://127.0.0.1:3000/api/wechat/oauth?x=1';
@@ -30,7 +30,19 @@ async function code(scope = 'snsapi_base', openid = '') {
   return new URL(answer.headers.get('location') ?? '').searchParams.get('code') ?? '';
 }
 
-async function api(path: string, query: Record<string, string>): Promise<Loose> {
+/** What the account's doors answer, all together. */
+type Reply = {
+  errcode: number;
+  errmsg: string;
+  access_token: string;
+  refresh_token: string;
+  expires_in: number;
+  openid: string;
+  unionid: string;
+  ticket: string;
+};
+
+async function api(path: string, query: Record<string, string>): Promise<Reply> {
   const response = await fetch(`${w.url}${path}?${new URLSearchParams(query)}`);
   expect(response.status).toBe(200);
   expect(response.headers.get('content-type')).toBe('text/plain');
@@ -147,7 +159,7 @@ describe('the account’s own tokens', () => {
   });
   const basic = () => api('/cgi-bin/token', { grant_type: 'client_credential', ...credentials() });
   const ticket = (access_token: string) => api('/cgi-bin/ticket/getticket', { access_token, type: 'jsapi' });
-  const stable = async (own: Record<string, unknown> = {}): Promise<Loose> => {
+  const stable = async (own: Record<string, unknown> = {}): Promise<Reply> => {
     const body = JSON.stringify({ grant_type: 'client_credential', ...credentials(), ...own });
     return JSON.parse(await (await fetch(`${w.url}/cgi-bin/stable_token`, { method: 'POST', body })).text());
   };

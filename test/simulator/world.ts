@@ -99,8 +99,53 @@ export type Config = {
   now: string;
 };
 
-// biome-ignore lint/suspicious/noExplicitAny: answers of the control door are looked at field by field in tests
-export type Loose = any;
+/** A notification as the control door tells it. */
+export type NotificationTold = {
+  notification_id: string;
+  state: string;
+  why: string;
+  tries: number;
+  made_at_ms: number;
+  next_attempt_at: string | null;
+  attempts: { copy: number; due_at_ms: number; accepted: boolean; status?: number; why: string }[];
+};
+
+/** A line of the log. */
+export type LogTold = { log_id: number; code: string; why: string; request: string; answer: string };
+
+type Purse = { openid: string; mch_id: string; balance_fen: number };
+
+/** What the control door's answers hold, all doors together; a test reads what its own door tells. */
+export type Told = {
+  code: string;
+  message: string;
+  now: string;
+  now_ms: number;
+  ahead_s: number;
+  trade_state: string;
+  out_trade_no: string;
+  openid: string;
+  transaction_id: string;
+  time_end: string;
+  released: number;
+  paid_fen: number;
+  orders: { out_trade_no: string }[];
+  users: Purse[];
+  merchants: Purse[];
+  entries: LogTold[];
+  notifications: NotificationTold[];
+  attempts_now: unknown[];
+  armed: Record<string, unknown>;
+};
+
+/** An order just placed: its request and what came back. */
+export type Placed = {
+  out_trade_no: string;
+  prepay_id: string;
+  code_url?: string;
+  mweb_url?: string;
+  fields: Fields;
+};
 
 export type World = Awaited<ReturnType<typeof openWorld>>;
 
@@ -118,12 +163,12 @@ export async function openWorld(options: SimulatorOptions = {}) {
     method: string,
     path: string,
     body?: unknown,
-  ): Promise<{ status: number; body: Loose }> {
+  ): Promise<{ status: number; body: Told }> {
     const response = await fetch(`${simulator.url}/_sim/${path}`, {
       method,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    return { status: response.status, body: await response.json() };
+    return { status: response.status, body: (await response.json()) as Told };
   }
 
   /** Signs and posts a v2 message; `sign` and ids may be overridden to be wrong. */
@@ -177,11 +222,18 @@ export async function openWorld(options: SimulatorOptions = {}) {
       ...own,
     }),
     /** Places an order and expects it to be taken. */
-    place: async (own: Fields = {}, how: { sign_type?: SignType } = {}) => {
+    place: async (own: Fields = {}, how: { sign_type?: SignType } = {}): Promise<Placed> => {
       const fields = world.order(own);
       const answer = await call('/pay/unifiedorder', fields, how);
       if (answer.fields.result_code !== 'SUCCESS') throw new Error(answer.text);
-      return { out_trade_no: fields.out_trade_no ?? '', fields, ...answer.fields } as Loose;
+      const { prepay_id = '', code_url, mweb_url } = answer.fields;
+      return {
+        out_trade_no: fields.out_trade_no ?? '',
+        prepay_id,
+        ...(code_url === undefined ? {} : { code_url }),
+        ...(mweb_url === undefined ? {} : { mweb_url }),
+        fields,
+      };
     },
     pay: (body: Record<string, unknown>) => control('POST', 'pay', body),
     query: (out_trade_no: string) => call('/pay/orderquery', { out_trade_no }),
@@ -189,9 +241,18 @@ export async function openWorld(options: SimulatorOptions = {}) {
     faults: (wanted: Record<string, unknown>) => control('PUT', 'faults', wanted),
     /** Waits until every notification that is due has been tried. */
     settle: () => simulator.platform.notifier.settle(),
-    notification: async (out_trade_no: string): Promise<Loose> =>
-      (await control('GET', `notifications?out_trade_no=${out_trade_no}`)).body.notifications.at(-1),
-    lastLog: async (): Promise<Loose> => (await control('GET', 'log?limit=1')).body.entries[0],
+    notification: async (out_trade_no: string): Promise<NotificationTold> => {
+      const told = (await control('GET', `notifications?out_trade_no=${out_trade_no}`)).body.notifications.at(
+        -1,
+      );
+      if (told === undefined) throw new Error(`no notification of ${out_trade_no}`);
+      return told;
+    },
+    lastLog: async (): Promise<LogTold> => {
+      const [last] = (await control('GET', 'log?limit=1')).body.entries;
+      if (last === undefined) throw new Error('the log is empty');
+      return last;
+    },
     verifies: (fields: Fields, sign_type: SignType = 'MD5') =>
       fields.sign === sign(fields, merchant.api_v2_key, sign_type),
     close: async () => {
