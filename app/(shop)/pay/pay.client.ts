@@ -281,7 +281,7 @@ function begin(data: PayData): void {
       location.reload();
       return;
     }
-    const support = support_id === undefined ? '' : ` ${fill(words.support, { id: support_id })}`;
+    const support = support_id === undefined ? '' : `\n${fill(words.support, { id: support_id })}`;
     const text = (message ?? words.network) + support;
     if (code === 'order_paid' || code === 'order_closed' || code === 'order_expired') {
       problem = text;
@@ -308,7 +308,7 @@ function begin(data: PayData): void {
         confirmThen('cancelled', briefly);
       } else {
         const reason = /denied|permission|verifying/.test(said) ? words.denied : words.bridge_failed;
-        problem = `${reason} ${fill(words.support, { id: started.out_trade_no })}`;
+        problem = `${reason}\n${fill(words.support, { id: started.out_trade_no })}`;
         confirmThen('failed', briefly);
       }
     };

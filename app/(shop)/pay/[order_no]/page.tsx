@@ -97,10 +97,10 @@ function Order({ who, order, nonce }: { who: Visitor; order: ShownOrder; nonce: 
         <Details order={order} words={pay} />
         <div className="actions" {...asSent(actionRegion(state, data))} />
         <nav className="actions after">
-          <a className="button secondary again" href="/" data-testid="order-again">
+          <a className="button primary again" href="/" data-testid="order-again">
             {pay.order_again}
           </a>
-          <a className="button plain" href="/" data-testid="back-to-shop">
+          <a className="button plain home" href="/" data-testid="back-to-shop">
             {pay.back_to_shop}
           </a>
           <a className="button plain" href="/orders">
