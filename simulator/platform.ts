@@ -29,8 +29,6 @@ export type Platform = {
 export type Notifier = {
   /** Books the payment notification of an order just paid; the first attempt starts at once. */
   paid(order: Order): Notification;
-  /** Books the notification of a refund that just ended. */
-  refunded(order: Order, refund: Refund): Notification;
   all(): Notification[];
   /** Starts whatever is due and sets the alarm for the rest. */
   pump(): void;
@@ -45,18 +43,6 @@ export type Notifier = {
   /** Forgets what it kept beside the state, after the state was replaced. */
   forget(): void;
   close(): Promise<void>;
-};
-
-/** The refunds under way, kept beside the state so that a long history costs nothing. */
-export type RefundTimeline = {
-  book(refund: Refund): void;
-  settled(refund: Refund): void;
-  /** Accepted, and the money still with the merchant. */
-  unfinished(mch_id: string): Refund[];
-  nextDue(): number | null;
-  /** Ends everything due by now, in order of its time. */
-  run(): void;
-  forget(): void;
 };
 
 export type Invocation = {
