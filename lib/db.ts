@@ -14,13 +14,15 @@ export type Tx = Prisma.TransactionClient;
 export interface DbOptions {
   /** More than about eight connections slow two cores down. */
   connections?: number;
+  /** After this much silence a connection counts as dead: longer than any statement may take. */
+  silence_ms?: number;
 }
 
 /**
  * Opens a pool with bounds everywhere: no query, lock or idle transaction waits for ever, and a full pool says so
  * after three seconds. Named statements are prepared once per connection.
  */
-export function openDb(database_url: string, { connections = 8 }: DbOptions = {}): Db {
+export function openDb(database_url: string, { connections = 8, silence_ms = 12_000 }: DbOptions = {}): Db {
   const adapter = new PrismaPg(
     {
       connectionString: database_url,
@@ -28,6 +30,7 @@ export function openDb(database_url: string, { connections = 8 }: DbOptions = {}
       connectionTimeoutMillis: 3_000,
       idleTimeoutMillis: 30_000,
       statement_timeout: 10_000,
+      query_timeout: silence_ms,
       lock_timeout: 4_000,
       idle_in_transaction_session_timeout: 10_000,
       application_name: 'guitai',

@@ -10,14 +10,20 @@ import { randomText } from './numbers.ts';
 
 export const jsonBodyLimit_bytes = 16 * 1_024;
 
-/** Reads at most `limit` bytes and stops reading there; undefined when there were more. */
-export async function readBounded(request: Request, limit: number): Promise<Uint8Array | undefined> {
+/** Reads at most `limit` bytes and stops reading there; undefined when there were more. Rejects when `signal` aborts. */
+export async function readBounded(
+  request: Request,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array | undefined> {
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let length = 0;
   const reader = request.body.getReader();
+  signal?.addEventListener('abort', () => void reader.cancel().catch(() => undefined), { once: true });
   for (;;) {
     const { done, value } = await reader.read();
+    signal?.throwIfAborted();
     if (done) break;
     length += value.byteLength;
     if (length > limit) {

@@ -13,6 +13,9 @@ import { type ApiVersion, acknowledgeV2, NotificationError, type WechatPay } fro
 /** WeChat's messages are a few kilobytes; whatever is larger is not WeChat's. */
 export const notificationLimit_bytes = 64 * 1_024;
 
+/** WeChat waits five seconds for an answer; one that it would not hear is given before, as "not known". */
+const answerWithin_ms = 4_000;
+
 /** Headers worth keeping as evidence; cookies and whatever else a stranger sends are not. */
 const keptHeaders = [
   'content-type',
@@ -82,9 +85,10 @@ async function receive(
   request: Request,
   read: (account: WechatPay, message: ArchivedMessage, headers: Headers) => Promise<Verdict>,
 ): Promise<Response> {
-  const body = await readBounded(request, notificationLimit_bytes);
-  const message = archivable(ctx, api_version, request.headers, body ?? new Uint8Array());
-  const verdict = await (async (): Promise<Verdict> => {
+  let message = archivable(ctx, api_version, request.headers, new Uint8Array());
+  const verdict = await within(answerWithin_ms, async (signal): Promise<Verdict> => {
+    const body = await readBounded(request, notificationLimit_bytes, signal);
+    if (body !== undefined) message = { ...message, body };
     try {
       if (body === undefined) throw new NotificationError('malformed', 'the body is larger than 64 KiB');
       const account = accountOf(ctx, api_version);
@@ -99,12 +103,29 @@ async function receive(
       }
       throw thrown;
     }
-  })().catch((err: unknown): Verdict => {
+  }).catch((err: unknown): Verdict => {
     // Not known whether it was committed: WeChat's retry, or our own query, will tell.
     ctx.log.error({ notification_id: message.id, err }, 'notification not settled');
     return { answer: 'unknown', text: '系统繁忙' };
   });
   return api_version === 'v2' || isXml(message.body) ? answerV2(verdict) : answerV3(verdict);
+}
+
+/** What `work` comes to, or a rejection when the time is over; the signal tells it that nobody waits any more. */
+async function within<Result>(
+  limit_ms: number,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const over = new AbortController();
+  const timer = setTimeout(() => over.abort(new Error(`not done within ${limit_ms} ms`)), limit_ms);
+  const late = new Promise<never>((_resolve, reject) => {
+    over.signal.addEventListener('abort', () => reject(over.signal.reason), { once: true });
+  });
+  try {
+    return await Promise.race([work(over.signal), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** v2 asks for HTTP 200 and its own XML, whatever is said in it; only an outage of ours is a 500. */
