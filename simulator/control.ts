@@ -11,7 +11,7 @@ import { showConfig, showNotification, showOrder } from './show.ts';
 import { beijingIso } from './time.ts';
 
 /** A mistake in a control request, answered with 400. */
-class BadRequest extends Error {}
+export class BadRequest extends Error {}
 
 const STATUS: Record<string, number> = {
   ORDERNOTEXIST: 404,
@@ -21,7 +21,7 @@ const STATUS: Record<string, number> = {
   BUYER_MISMATCH: 403,
 };
 
-function bodyOf(call: Call): Record<string, unknown> {
+export function bodyOf(call: Call): Record<string, unknown> {
   if (call.body.length === 0) return {};
   let parsed: unknown;
   try {
@@ -35,7 +35,7 @@ function bodyOf(call: Call): Record<string, unknown> {
   return Object.fromEntries(Object.entries(parsed));
 }
 
-function text(body: Record<string, unknown>, name: string): string | undefined {
+export function text(body: Record<string, unknown>, name: string): string | undefined {
   const value = body[name];
   if (value === undefined || value === null || value === '') return undefined;
   if (typeof value !== 'string') throw new BadRequest(`${name} must be a string`);
@@ -51,7 +51,7 @@ function texts(body: Record<string, unknown>, name: string): string[] | undefine
   return value;
 }
 
-function handleOf(body: Record<string, unknown>): Handle {
+export function handleOf(body: Record<string, unknown>): Handle {
   const handle: Handle = {};
   for (const name of ['out_trade_no', 'mch_id', 'prepay_id', 'code_url', 'h5_url'] as const) {
     const value = text(body, name);
@@ -216,7 +216,7 @@ async function reset(platform: Platform): Promise<Answer> {
 }
 
 /** Allows the methods, and turns every refusal into a 4xx with WeChat's code and the reason in plain words. */
-function guarded(methods: string, handle: Door): Door {
+export function guarded(methods: string, handle: Door): Door {
   return async (platform, call) => {
     if (!methods.split(',').includes(call.method)) {
       return json(

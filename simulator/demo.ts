@@ -2,7 +2,7 @@
 // every machine. Nothing here is a real credential; all of it is public.
 
 import { createHash } from 'node:crypto';
-import type { Account, Merchant, State, User } from './store.ts';
+import type { Account, Merchant, MerchantMode, State, User } from './store.ts';
 
 export const DEMO_SEED = 'guitai';
 
@@ -13,6 +13,8 @@ export type DemoOptions = {
   shop_origin: string;
   payment_directories?: string[] | undefined;
   oauth_domains?: string[] | undefined;
+  merchant_mode?: MerchantMode | undefined;
+  refund_notify_url?: string | undefined;
 };
 
 /** A whole fresh state: accounts, merchant, users with balances, nothing bought yet. */
@@ -39,6 +41,8 @@ export function demoState(options: DemoOptions): State {
     products: ['JSAPI', 'NATIVE', 'MWEB', 'APP', 'MICROPAY'],
     balance_fen: 0,
     modes: ['merchant'],
+    mode: options.merchant_mode ?? 'public_key',
+    refund_notify_url: options.refund_notify_url ?? '',
   };
   const person = (nickname: string, balance_fen: number, is_subscribe: 'Y' | 'N'): User => {
     const openid = (appid: string) => `o${draw(`${nickname} ${appid}`, BASE62, 27)}`;
@@ -66,6 +70,7 @@ export function demoState(options: DemoOptions): State {
     ],
     ...shopSettings(options.shop_origin, options.payment_directories, options.oauth_domains),
     orders: {},
+    refunds: {},
     notifications: {},
     ledger: [],
     oauth_codes: {},

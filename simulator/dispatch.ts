@@ -2,6 +2,7 @@
 // decides nothing about money.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import type { Struck } from './faults.ts';
 import { type Answer, type Call, type Door, type Family, html, json, readBody, send } from './http.ts';
 import type { Platform } from './platform.ts';
@@ -40,6 +41,8 @@ export async function dispatch(
     method: request.method ?? 'GET',
     path: target.pathname,
     query: target.searchParams,
+    target: request.url ?? '/',
+    ...handshake(request),
     headers: request.headers,
     body,
     out_trade_no: glance(body),
@@ -59,6 +62,23 @@ export async function dispatch(
     return;
   }
   await withFaults(platform, family, door, call, response);
+}
+
+/** Whose certificate came with the connection, when it is a TLS one. */
+function handshake(request: IncomingMessage): Pick<Call, 'tls'> {
+  const { socket } = request;
+  if (!(socket instanceof TLSSocket)) return {};
+  const shown = socket.getPeerCertificate();
+  if (shown.subject === undefined) return { tls: { certificate_of: '', why: 'no client certificate came' } };
+  const name = shown.subject.CN;
+  return socket.authorized && typeof name === 'string'
+    ? { tls: { certificate_of: name, why: '' } }
+    : {
+        tls: {
+          certificate_of: '',
+          why: `the client certificate is not of this platform's authority: ${String(socket.authorizationError)}`,
+        },
+      };
 }
 
 /** The order number as it stands in an XML or JSON body, without trusting either. */

@@ -67,6 +67,20 @@ export const FAULTS: Record<string, FaultDefinition> = {
     door: '/pay/closeorder',
     parameters: { openid: '' },
   },
+  refund_not_enough: call(
+    '退款余额不足',
+    'A refund is refused for want of money: NOTENOUGH, nothing was started.',
+  ),
+  refund_need_retry: call('退款需要重试', 'A refund is refused: BIZERR_NEED_RETRY, nothing was started.'),
+  refund_account_abnormal: call('用户账号注销', "A refund is refused: the payer's account is gone."),
+  refund_slow: {
+    ...call('退款缓慢', 'An accepted refund is under way for delay_s on the platform clock.'),
+    parameters: { delay_s: 86400 },
+    number_means: 'delay_s',
+  },
+  refund_abnormal: call('退款异常', 'An accepted refund ends as ABNORMAL, which v2 calls CHANGE.'),
+  refund_closed: call('退款关闭', 'An accepted refund ends as CLOSED, which v2 calls REFUNDCLOSE.'),
+  refund_query_stale: call('退款查询滞后', 'A refund that has ended is still reported as PROCESSING.'),
   notify_never: notify('从不通知', 'The notification is never sent (redeliver still sends it).'),
   notify_late: {
     ...notify('通知延迟', 'The first attempt comes delay_s later on the platform clock.'),

@@ -12,7 +12,11 @@ export type Call = {
   method: string;
   path: string;
   query: URLSearchParams;
+  /** Path and query as they came on the wire. */
+  target: string;
   headers: IncomingHttpHeaders;
+  /** What the TLS handshake showed; absent on the plain listener. */
+  tls?: { certificate_of: string; why: string };
   body: Buffer;
   /** The order number standing in the body, as far as a glance can tell; for limiting faults. */
   out_trade_no: string;

@@ -40,6 +40,8 @@ export function createIds(seed: string | undefined, counter: { drawn: number }) 
     prepayId: (at_ms: number) => `wx${beijing14(at_ms)}${bytes(10).toString('hex')}`,
     /** 28 digits beginning 42000; longer than any float can hold. */
     transactionId: (at_ms: number) => `42000${digits(5)}${beijingDay(at_ms)}${digits(10)}`,
+    /** 29 digits: 50, 8 more, the day, 11 more. */
+    refundId: (at_ms: number) => `50${digits(8)}${beijingDay(at_ms)}${digits(11)}`,
     codeUrl: () => `weixin://wxpay/bizpayurl?pr=${letters(7)}zz`,
     requestId: () => `08${bytes(14).toString('hex').toUpperCase()}-${digits(1)}`,
     rid: () => {

@@ -1,54 +1,57 @@
 // RSA keys and X.509 certificates of the demo merchant and of the platform, made from the seed on first use, so
 // that they are the same on every machine. They guard nothing: anybody can make them.
 
-import {
-  checkPrimeSync,
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  type KeyObject,
-  sign,
-} from 'node:crypto';
+import { checkPrimeSync, createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { type CertificateWanted, certificatePem } from './x509.ts';
 
 export type Certificate = { key_pem: string; cert_pem: string; serial: string };
 export type Keyring = ReturnType<typeof createKeyring>;
 
-const FROM = Date.UTC(2024, 0, 1);
-const UNTIL = Date.UTC(2044, 0, 1);
+const ROOT = 'Simulated Tenpay Root CA';
+
+/** Keys already made in this process, by seed and purpose: the same seed always gives the same key. */
+const MADE = new Map<string, KeyObject>();
 
 /** Keys are made when first asked for, about a tenth of a second each. */
 export function createKeyring(seed: string) {
-  const made = new Map<string, KeyObject>();
   const certificates = new Map<string, Certificate>();
 
   function key(what: string): KeyObject {
-    const known = made.get(what);
+    const known = MADE.get(`${seed}|${what}`);
     if (known !== undefined) return known;
     const fresh = rsaFrom(`${seed}|${what}`);
-    made.set(what, fresh);
+    MADE.set(`${seed}|${what}`, fresh);
     return fresh;
+  }
+
+  function issue(what: string, name: string, use: CertificateWanted['use'], hosts: string[]): Certificate {
+    const known = certificates.get(what);
+    if (known !== undefined) return known;
+    const serial = createHash('sha1')
+      .update(`${seed}|serial|${what}`)
+      .digest('hex')
+      .toUpperCase()
+      .replace(/^./, '5');
+    const subject_key = key(what);
+    const issuer_key = key('root');
+    const certificate = {
+      key_pem: subject_key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      cert_pem: certificatePem({ serial, subject: name, subject_key, issuer: ROOT, issuer_key, use, hosts }),
+      serial,
+    };
+    certificates.set(what, certificate);
+    return certificate;
   }
 
   return {
     key,
-    /** A certificate for `name`, issued by the simulator's own root. */
-    certificate(what: string, name: string): Certificate {
-      const known = certificates.get(what);
-      if (known !== undefined) return known;
-      const serial = createHash('sha1')
-        .update(`${seed}|serial|${what}`)
-        .digest('hex')
-        .toUpperCase()
-        .replace(/^./, '5');
-      const subject = key(what);
-      const certificate = {
-        key_pem: subject.export({ type: 'pkcs8', format: 'pem' }).toString(),
-        cert_pem: x509(serial, name, subject, 'Simulated Tenpay Root CA', key('root')),
-        serial,
-      };
-      certificates.set(what, certificate);
-      return certificate;
-    },
+    /** A certificate for `name`, issued by the simulator's own root; `client` ones open its TLS doors. */
+    certificate: (what: string, name: string, use: 'client' | 'signer' = 'signer') =>
+      issue(what, name, use, []),
+    /** The certificate of the TLS listener for these names and addresses. */
+    serverCertificate: (hosts: string[]) => issue('tls server', hosts[0] ?? 'localhost', 'server', hosts),
+    /** The root itself, which a client must trust to reach the TLS listener. */
+    authority: () => issue('root', ROOT, 'authority', []),
     publicPem: (what: string) =>
       createPublicKey(key(what)).export({ type: 'spki', format: 'pem' }).toString(),
   };
@@ -104,52 +107,4 @@ function bytesOf(n: bigint): Buffer {
 
 function b64(n: bigint): string {
   return bytesOf(n).toString('base64url');
-}
-
-function der(tag: number, ...parts: Buffer[]): Buffer {
-  const content = Buffer.concat(parts);
-  const size = content.length < 128 ? Buffer.from([content.length]) : longSize(content.length);
-  return Buffer.concat([Buffer.from([tag]), size, content]);
-}
-
-function longSize(length: number): Buffer {
-  const bytes = bytesOf(BigInt(length));
-  return Buffer.concat([Buffer.from([0x80 | bytes.length]), bytes]);
-}
-
-const SEQUENCE = 0x30;
-const SHA256_WITH_RSA = der(SEQUENCE, Buffer.from('06092a864886f70d01010b0500', 'hex'));
-
-function name(common: string): Buffer {
-  const commonName = der(SEQUENCE, Buffer.from('0603550403', 'hex'), der(0x0c, Buffer.from(common, 'utf8')));
-  return der(SEQUENCE, der(0x31, commonName));
-}
-
-function utcTime(at_ms: number): Buffer {
-  return der(
-    0x17,
-    Buffer.from(`${new Date(at_ms).toISOString().slice(2, 19).replace(/[-T:]/g, '')}Z`, 'ascii'),
-  );
-}
-
-function x509(
-  serial: string,
-  subject: string,
-  subjectKey: KeyObject,
-  issuer: string,
-  issuerKey: KeyObject,
-): string {
-  const body = der(
-    SEQUENCE,
-    der(0xa0, der(0x02, Buffer.from([2]))),
-    der(0x02, Buffer.from(serial, 'hex')),
-    SHA256_WITH_RSA,
-    name(issuer),
-    der(SEQUENCE, utcTime(FROM), utcTime(UNTIL)),
-    name(subject),
-    createPublicKey(subjectKey).export({ type: 'spki', format: 'der' }),
-  );
-  const signature = sign('sha256', body, issuerKey);
-  const whole = der(SEQUENCE, body, SHA256_WITH_RSA, der(0x03, Buffer.from([0]), signature));
-  return `-----BEGIN CERTIFICATE-----\n${whole.toString('base64').replace(/.{64}/g, '$&\n').trimEnd()}\n-----END CERTIFICATE-----\n`;
 }

@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import { type SimulatorOptions, startSimulator } from './server.ts';
+import { MERCHANT_MODES, type MerchantMode } from './store.ts';
 
 const HELP = `node simulator/main.ts [options]
 
@@ -15,6 +16,13 @@ const HELP = `node simulator/main.ts [options]
   --seed TEXT                 deterministic keys and ids
   --strict                    enforce doubtful rules too (5 minutes for time_expire and close, https notify_url, …)
   --allow-any-notify-host     call notify_url on hosts other than this machine
+  --tls-port N                the TLS listener's port (default: any free port)
+  --tls-cert FILE             its certificate in PEM, with --tls-key (default: one of the simulator's own authority)
+  --tls-key FILE              the key of --tls-cert
+  --refund-without-certificate  take refunds and fund flows over the plain listener too
+  --refund-delay-s N          how long a refund is under way on the platform's clock (default 5)
+  --refund-notify-url URL     the console's address for refund notifications
+  --merchant-mode MODE        v2, certificate, public_key (default) or switching
   --json                      print the addresses and the whole configuration as one JSON object
   --help
 `;
@@ -25,6 +33,20 @@ function portOf(text: string | undefined, name: string): number | undefined {
   if (!Number.isInteger(port) || port < 0 || port > 65535)
     throw new Error(`${name} must be a port, not ${text}`);
   return port;
+}
+
+function secondsOf(text: string): number {
+  const seconds = Number(text);
+  if (!Number.isFinite(seconds) || seconds < 0)
+    throw new Error(`--refund-delay-s must be seconds, not ${text}`);
+  return seconds;
+}
+
+function modeOf(text: string): MerchantMode {
+  const mode = MERCHANT_MODES.find((m) => m === text);
+  if (mode === undefined)
+    throw new Error(`--merchant-mode is one of ${MERCHANT_MODES.join(', ')}, not ${text}`);
+  return mode;
 }
 
 async function main(): Promise<void> {
@@ -40,6 +62,13 @@ async function main(): Promise<void> {
       seed: { type: 'string' },
       strict: { type: 'boolean' },
       'allow-any-notify-host': { type: 'boolean' },
+      'tls-port': { type: 'string' },
+      'tls-cert': { type: 'string' },
+      'tls-key': { type: 'string' },
+      'refund-without-certificate': { type: 'boolean' },
+      'refund-delay-s': { type: 'string' },
+      'refund-notify-url': { type: 'string' },
+      'merchant-mode': { type: 'string' },
       json: { type: 'boolean' },
       help: { type: 'boolean' },
     },
@@ -61,6 +90,15 @@ async function main(): Promise<void> {
     ...(values['oauth-domain'] === undefined ? {} : { oauth_domains: values['oauth-domain'] }),
     ...(values.state === undefined ? {} : { state_file: values.state }),
     ...(values.seed === undefined ? {} : { seed: values.seed }),
+    ...(values['tls-port'] === undefined ? {} : { tls_port: portOf(values['tls-port'], '--tls-port') ?? 0 }),
+    ...(values['tls-cert'] === undefined ? {} : { tls_cert_file: values['tls-cert'] }),
+    ...(values['tls-key'] === undefined ? {} : { tls_key_file: values['tls-key'] }),
+    ...(values['refund-delay-s'] === undefined
+      ? {}
+      : { refund_delay_s: secondsOf(values['refund-delay-s']) }),
+    ...(values['refund-notify-url'] === undefined ? {} : { refund_notify_url: values['refund-notify-url'] }),
+    ...(values['merchant-mode'] === undefined ? {} : { merchant_mode: modeOf(values['merchant-mode']) }),
+    certificate_required: values['refund-without-certificate'] !== true,
     strict: values.strict ?? false,
     allow_any_notify_host: values['allow-any-notify-host'] ?? false,
   };
@@ -79,13 +117,14 @@ async function main(): Promise<void> {
     const config: unknown = await (await fetch(`${simulator.url}/_sim/config`)).json();
     const addresses = {
       simulator: simulator.url,
+      tls: simulator.tls_url,
       phone: simulator.phone_url,
       page: `${simulator.url}/_sim/`,
     };
     process.stdout.write(`${JSON.stringify({ ...addresses, config })}\n`);
   } else {
     process.stdout.write(
-      `simulator  ${simulator.url}\npage       ${simulator.url}/_sim/\nphone      ${simulator.phone_url}\n`,
+      `simulator  ${simulator.url}\ntls        ${simulator.tls_url}\npage       ${simulator.url}/_sim/\nphone      ${simulator.phone_url}\n`,
     );
   }
   process.stdout.write('READY\n');

@@ -3,7 +3,7 @@
 
 import * as http from 'node:http';
 import * as https from 'node:https';
-import type { Struck } from './faults.ts';
+import type { Struck, Where } from './faults.ts';
 import type { Notifier, Platform } from './platform.ts';
 import { type Attempt, type Notification, type Order, orderKey } from './store.ts';
 
@@ -27,6 +27,18 @@ export type Wording = {
   /** Undefined when accepted, else why not. */
   refused(status: number, body: Buffer): string | undefined;
 };
+
+/** What a notification is about; the rest of it is the sender's own. */
+type Booked = Pick<
+  Notification,
+  'kind' | 'api' | 'mch_id' | 'out_trade_no' | 'out_refund_no' | 'refund_state' | 'notify_url'
+>;
+
+/** Where a notification stands for the table of faults: its address's path, its order. */
+export function placeOf(n: Pick<Notification, 'notify_url' | 'out_trade_no'>): Where {
+  const path = URL.canParse(n.notify_url) ? new URL(n.notify_url).pathname : '';
+  return { path, out_trade_no: n.out_trade_no };
+}
 
 /** `platform` is asked for late, since it holds the notifier itself. */
 export function createNotifier(
@@ -54,13 +66,15 @@ export function createNotifier(
       if (n.next_attempt_at_ms === null || flying.has(n.notification_id)) continue;
       if (due === null || n.next_attempt_at_ms < due) due = n.next_attempt_at_ms;
     }
-    return due;
+    const refund = getPlatform().refunds.nextDue();
+    return refund !== null && (due === null || refund < due) ? refund : due;
   }
 
-  /** Starts whatever is due, in order of its time, and sets the alarm for the rest. */
+  /** Ends the refunds and starts the notifications that are due, in order, and sets the alarm for the rest. */
   function pump(): void {
     if (closed) return;
-    const { clock } = getPlatform();
+    const { clock, refunds } = getPlatform();
+    refunds.run();
     const now = clock.now();
     const due = [...waiting()]
       .filter((n) => n.next_attempt_at_ms !== null && n.next_attempt_at_ms <= now)
@@ -106,7 +120,7 @@ export function createNotifier(
     const wording = wordings[n.api];
     if (order === undefined || wording === undefined)
       throw new Error(`notification ${n.notification_id} has no order`);
-    const copies = platform.faults.take('notify_copies', { path: '', out_trade_no: n.out_trade_no });
+    const copies = platform.faults.take('notify_copies', placeOf(n));
     const message = wording.write(platform, order, n);
     const fault = message.fault ?? copies;
     const one = async (copy: number): Promise<Attempt> => {
@@ -198,38 +212,54 @@ export function createNotifier(
     });
   }
 
+  /** Puts a notification on the schedule; the first attempt starts at once. */
+  function book(what: Booked): Notification {
+    const platform = getPlatform();
+    const now = platform.clock.now();
+    const where = placeOf(what);
+    const barred = whyBarred(what.notify_url, platform.allow_any_notify_host);
+    const never = barred === undefined ? platform.faults.take('notify_never', where) : undefined;
+    const late = barred === undefined && !never ? platform.faults.take('notify_late', where) : undefined;
+    const silent = barred !== undefined || never !== undefined;
+    const n: Notification = {
+      notification_id: String(platform.store.number()),
+      ...what,
+      request_id: platform.ids.requestId(),
+      nonce_str: platform.ids.nonce(),
+      made_at_ms: now,
+      state: barred !== undefined ? 'undeliverable' : never !== undefined ? 'withheld' : 'pending',
+      why: barred ?? (never === undefined ? '' : `the fault ${never.name}`),
+      tries: 0,
+      next_attempt_at_ms: silent ? null : now + (late?.number('delay_s') ?? 0) * 1000,
+      attempts: [],
+    };
+    const set = waiting();
+    platform.store.state.notifications[n.notification_id] = n;
+    if (!silent) set.add(n);
+    platform.store.touch();
+    pump();
+    return n;
+  }
+
   return {
-    paid(order: Order): Notification {
-      const platform = getPlatform();
-      const now = platform.clock.now();
-      const where = { path: '', out_trade_no: order.out_trade_no };
-      const barred = whyBarred(order.notify_url, platform.allow_any_notify_host);
-      const never = barred === undefined ? platform.faults.take('notify_never', where) : undefined;
-      const late = barred === undefined && !never ? platform.faults.take('notify_late', where) : undefined;
-      const silent = barred !== undefined || never !== undefined;
-      const n: Notification = {
-        notification_id: String(platform.store.number()),
+    paid: (order) =>
+      book({
         kind: 'payment',
         api: order.api,
         mch_id: order.mch_id,
         out_trade_no: order.out_trade_no,
         notify_url: order.notify_url,
-        request_id: platform.ids.requestId(),
-        nonce_str: platform.ids.nonce(),
-        made_at_ms: now,
-        state: barred !== undefined ? 'undeliverable' : never !== undefined ? 'withheld' : 'pending',
-        why: barred ?? (never === undefined ? '' : `the fault ${never.name}`),
-        tries: 0,
-        next_attempt_at_ms: silent ? null : now + (late?.number('delay_s') ?? 0) * 1000,
-        attempts: [],
-      };
-      const set = waiting();
-      platform.store.state.notifications[n.notification_id] = n;
-      if (!silent) set.add(n);
-      platform.store.touch();
-      pump();
-      return n;
-    },
+      }),
+    refunded: (order, refund) =>
+      book({
+        kind: 'refund',
+        api: refund.notify_api,
+        mch_id: order.mch_id,
+        out_trade_no: order.out_trade_no,
+        out_refund_no: refund.out_refund_no,
+        refund_state: refund.state,
+        notify_url: refund.notify_url,
+      }),
     all,
     pump,
     async redeliver(n: Notification): Promise<Attempt[]> {
@@ -266,6 +296,7 @@ export function createNotifier(
     },
     forget(): void {
       pending = undefined;
+      getPlatform().refunds.forget();
       pump();
     },
     async close(): Promise<void> {

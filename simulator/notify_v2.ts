@@ -2,7 +2,8 @@
 // well-formed <xml> saying SUCCESS for an acknowledgement.
 
 import type { Struck } from './faults.ts';
-import type { Wording } from './notify.ts';
+import { placeOf, type Wording } from './notify.ts';
+import { writeRefundV2 } from './notify_refund_v2.ts';
 import { merchantOf, type Platform, userOf } from './platform.ts';
 import { type SignType, signedV2, spoiled } from './sign_v2.ts';
 import type { Order } from './store.ts';
@@ -77,7 +78,8 @@ export const notificationV2: Wording = {
   write(platform, order, notification) {
     const merchant = merchantOf(platform, order.mch_id);
     if (merchant === undefined) throw new Error(`no merchant ${order.mch_id}`);
-    const where = { path: '', out_trade_no: order.out_trade_no };
+    if (notification.kind === 'refund') return writeRefundV2(platform, order, notification);
+    const where = placeOf(notification);
     let fault: Struck | undefined;
     const strike = (name: string): Struck | undefined => {
       const struck = platform.faults.take(name, where);

@@ -5,7 +5,7 @@ import type { Faults } from './faults.ts';
 import type { Ids } from './ids.ts';
 import type { Keyring } from './keys.ts';
 import type { Log } from './log.ts';
-import type { Account, Attempt, Merchant, Notification, Order, Store, User } from './store.ts';
+import type { Account, Attempt, Merchant, Notification, Order, Refund, Store, User } from './store.ts';
 
 export type Platform = {
   store: Store;
@@ -14,12 +14,17 @@ export type Platform = {
   faults: Faults;
   log: Log;
   notifier: Notifier;
+  refunds: RefundTimeline;
   keyring: Keyring;
   /** Doubtful rules enforced too: time_expire of 5 minutes, no close in the first 5 minutes, … */
   strict: boolean;
   allow_any_notify_host: boolean;
+  /** Whether refunds and fund flows over the plain listener are refused for want of a client certificate. */
+  certificate_required: boolean;
+  /** How long an accepted refund is under way, on the platform's clock. */
+  refund_delay_s: number;
   /** This simulator's own addresses, known once it listens. */
-  addresses: { url: string; phone_url: string };
+  addresses: { url: string; tls_url: string; phone_url: string };
   /** Bridge calls waiting for their payer, by invocation id. */
   invocations: Map<string, Invocation>;
   reset(): void;
@@ -29,6 +34,8 @@ export type Platform = {
 export type Notifier = {
   /** Books the payment notification of an order just paid; the first attempt starts at once. */
   paid(order: Order): Notification;
+  /** Books the notification of a refund that just ended. */
+  refunded(order: Order, refund: Refund): Notification;
   all(): Notification[];
   /** Starts whatever is due and sets the alarm for the rest. */
   pump(): void;
@@ -43,6 +50,18 @@ export type Notifier = {
   /** Forgets what it kept beside the state, after the state was replaced. */
   forget(): void;
   close(): Promise<void>;
+};
+
+/** The refunds under way, kept beside the state so that a long history costs nothing. */
+export type RefundTimeline = {
+  book(refund: Refund): void;
+  settled(refund: Refund): void;
+  /** Accepted, and the money still with the merchant. */
+  unfinished(mch_id: string): Refund[];
+  nextDue(): number | null;
+  /** Ends everything due by now, in order of its time. */
+  run(): void;
+  forget(): void;
 };
 
 export type Invocation = {

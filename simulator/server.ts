@@ -1,11 +1,14 @@
 // Puts the platform together and listens. `close` leaves no timer, no socket and no file half written.
 
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { bridge } from './bridge.ts';
 import { cgiBin } from './cgi_bin.ts';
 import { createClock } from './clock.ts';
 import { control } from './control.ts';
+import { controlMoney } from './control_money.ts';
 import { DEMO_SEED, demoState, shopSettings } from './demo.ts';
 import { dispatch } from './dispatch.ts';
 import { createFaults } from './faults.ts';
@@ -20,7 +23,9 @@ import { pages } from './pages.ts';
 import { payV2 } from './pay_v2.ts';
 import { createPhone } from './phone.ts';
 import type { Platform } from './platform.ts';
-import { openStore } from './store.ts';
+import { refundV2 } from './refund_v2.ts';
+import { createRefundTimeline } from './refunds.ts';
+import { type MerchantMode, openStore } from './store.ts';
 
 export type SimulatorOptions = {
   /** Default 127.0.0.1. */
@@ -42,12 +47,27 @@ export type SimulatorOptions = {
   /** Enforce the doubtful rules too. */
   strict?: boolean;
   allow_any_notify_host?: boolean;
+  /** The TLS listener's port; default 0: any free port. */
+  tls_port?: number;
+  /** PEM files of the TLS listener's certificate and key; default: made by the simulator's own authority. */
+  tls_cert_file?: string;
+  tls_key_file?: string;
+  /** false: refunds and fund flows are taken over the plain listener too, without a client certificate. */
+  certificate_required?: boolean;
+  /** How long a refund is under way on the platform's clock; default 5 seconds. */
+  refund_delay_s?: number;
+  /** Which of WeChat's identities the demo merchant has; default public_key. */
+  merchant_mode?: MerchantMode;
+  /** The address for refund notifications set in the merchant's console. */
+  refund_notify_url?: string;
   /** How many log entries are kept; default 2000. */
   log_size?: number;
 };
 
 export type Simulator = {
   url: string;
+  /** The TLS listener, for calls that want the merchant's certificate. */
+  tls_url: string;
   phone_url: string;
   /** Everything a test may want to look at from inside. */
   platform: Platform;
@@ -64,12 +84,14 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       shop_origin: origin,
       payment_directories: options.payment_directories,
       oauth_domains: options.oauth_domains,
+      merchant_mode: options.merchant_mode,
+      refund_notify_url: options.refund_notify_url,
     });
   const store = openStore(options.state_file, fresh);
   if (origin !== '') {
     Object.assign(store.state, shopSettings(origin, options.payment_directories, options.oauth_domains));
   }
-  const families: Family[] = [payV2, oauthPage, sns, cgiBin, bridge, control, pages];
+  const families: Family[] = [payV2, refundV2, oauthPage, sns, cgiBin, bridge, control, controlMoney, pages];
   const platform: Platform = {
     store,
     clock: createClock(store.state),
@@ -77,10 +99,13 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     faults: createFaults(() => families.filter((f) => f.logged).flatMap((f) => Object.keys(f.doors))),
     log: createLog(options.log_size ?? 2000),
     notifier: createNotifier(() => platform, { v2: notificationV2, v3: undefined }),
+    refunds: createRefundTimeline(() => platform),
     keyring: createKeyring(options.seed ?? DEMO_SEED),
     strict: options.strict ?? false,
     allow_any_notify_host: options.allow_any_notify_host ?? false,
-    addresses: { url: '', phone_url: '' },
+    certificate_required: options.certificate_required ?? true,
+    refund_delay_s: options.refund_delay_s ?? 5,
+    addresses: { url: '', tls_url: '', phone_url: '' },
     invocations: new Map(),
     reset() {
       const { drawn, next_number, shop_origin, payment_directories, oauth_domains } = store.state;
@@ -99,18 +124,19 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     },
   };
 
-  const answering = (handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>) =>
-    createServer({ keepAliveTimeout: 5000 }, (request, response) => {
-      handle(request, response).catch((cause: unknown) => {
-        if (platform.clock.closing.aborted || request.destroyed) {
-          response.destroy();
-          return;
-        }
-        console.error(`simulator: ${request.method} ${request.url} failed`, cause);
-        if (!response.headersSent) response.writeHead(500, { 'Content-Type': 'text/plain' });
-        response.end(`simulator fault: ${cause instanceof Error ? cause.message : String(cause)}\n`);
-      });
+  type Handle = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  const listener = (handle: Handle) => (request: IncomingMessage, response: ServerResponse) => {
+    handle(request, response).catch((cause: unknown) => {
+      if (platform.clock.closing.aborted || request.destroyed) {
+        response.destroy();
+        return;
+      }
+      console.error(`simulator: ${request.method} ${request.url} failed`, cause);
+      if (!response.headersSent) response.writeHead(500, { 'Content-Type': 'text/plain' });
+      response.end(`simulator fault: ${cause instanceof Error ? cause.message : String(cause)}\n`);
     });
+  };
+  const answering = (handle: Handle) => createServer({ keepAliveTimeout: 5000 }, listener(handle));
 
   const toPlatform = (request: IncomingMessage, response: ServerResponse) =>
     dispatch(platform, families, request, response);
@@ -141,6 +167,14 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   try {
     const port = await listen(answering(toPlatform), options.port ?? 0);
     platform.addresses.url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const tls_port = await listen(
+      createTlsServer(
+        { keepAliveTimeout: 5000, ...tlsSettings(platform, host, options) },
+        listener(toPlatform),
+      ),
+      options.tls_port ?? 0,
+    );
+    platform.addresses.tls_url = `https://${host.includes(':') ? `[${host}]` : host}:${tls_port}`;
     const phoneServer = answering(phone.handle);
     phoneServer.on('upgrade', phone.upgrade);
     const wanted = options.port ? options.port + 1 : 0;
@@ -156,5 +190,24 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     throw cause;
   }
   platform.notifier.pump();
-  return { url: platform.addresses.url, phone_url: platform.addresses.phone_url, platform, close };
+  const { url, tls_url, phone_url } = platform.addresses;
+  return { url, tls_url, phone_url, platform, close };
+}
+
+/** Asks every client for a certificate of this platform's authority; who shows none is judged at the doors. */
+function tlsSettings(platform: Platform, host: string, options: SimulatorOptions) {
+  const { keyring } = platform;
+  const { tls_cert_file, tls_key_file } = options;
+  if ((tls_cert_file === undefined) !== (tls_key_file === undefined)) {
+    throw new Error('a TLS certificate and its key are given together');
+  }
+  const asking = { requestCert: true, rejectUnauthorized: false, ca: keyring.authority().cert_pem };
+  if (tls_cert_file !== undefined && tls_key_file !== undefined) {
+    return { cert: readFileSync(tls_cert_file), key: readFileSync(tls_key_file), ...asking };
+  }
+  const hosts = [...new Set(['localhost', '127.0.0.1', '::1', host])].filter(
+    (h) => h !== '0.0.0.0' && h !== '::',
+  );
+  const own = keyring.serverCertificate(hosts);
+  return { cert: own.cert_pem, key: own.key_pem, ...asking };
 }

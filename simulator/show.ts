@@ -58,7 +58,7 @@ export function showConfig(platform: Platform) {
   const { keyring } = platform;
   const platformCertificate = keyring.certificate('platform', 'Tenpay.com sign platform');
   const merchants = state.merchants.map((m) => {
-    const own = keyring.certificate(`merchant ${m.mch_id}`, m.mch_id);
+    const own = keyring.certificate(`merchant ${m.mch_id}`, m.mch_id, 'client');
     return {
       mch_id: m.mch_id,
       appid: m.appid,
@@ -76,10 +76,15 @@ export function showConfig(platform: Platform) {
       products: m.products,
       balance_fen: m.balance_fen,
       modes: m.modes,
+      mode: m.mode,
+      refund_notify_url: m.refund_notify_url,
     };
   });
   return {
     base_url: platform.addresses.url,
+    tls_url: platform.addresses.tls_url,
+    ca_pem: keyring.authority().cert_pem,
+    certificate_required: platform.certificate_required,
     phone_url: platform.addresses.phone_url,
     official_account: account && {
       appid: account.appid,

@@ -28,7 +28,18 @@ export type Merchant = {
   products: TradeType[];
   balance_fen: number;
   modes: string[];
+  /** Which of WeChat's identities this merchant has, and whether it has API v3 at all. */
+  mode: MerchantMode;
+  /** Set in the console: where refunds are told that name no address themselves. */
+  refund_notify_url: string;
 };
+
+/**
+ * `v2` has no API v3; `certificate` knows the platform by certificates, `public_key` by its public key; `switching`
+ * is the week in between, when both are in use.
+ */
+export type MerchantMode = 'v2' | 'certificate' | 'public_key' | 'switching';
+export const MERCHANT_MODES: readonly MerchantMode[] = ['v2', 'certificate', 'public_key', 'switching'];
 
 export type User = {
   /** Under the demo account; `openids` holds the one under every account. */
@@ -85,6 +96,36 @@ export type Order = {
   payment?: Payment;
 };
 
+export type RefundState = 'PROCESSING' | 'SUCCESS' | 'ABNORMAL' | 'CLOSED';
+
+export type Refund = {
+  mch_id: string;
+  appid: string;
+  out_trade_no: string;
+  transaction_id: string;
+  out_refund_no: string;
+  refund_id: string;
+  api: 'v2' | 'v3';
+  source: 'API' | 'VENDOR_PLATFORM';
+  total_fen: number;
+  refund_fen: number;
+  /** What goes back to the payer; the rest goes back to the coupon. */
+  cash_fen: number;
+  coupon_fen: number;
+  reason: string;
+  account: string;
+  /** Empty when nobody is told. */
+  notify_url: string;
+  notify_api: 'v2' | 'v3';
+  received_account: string;
+  state: RefundState;
+  /** What becomes of it at due_at_ms. */
+  ends_as: RefundState;
+  made_at_ms: number;
+  due_at_ms: number;
+  ended_at_ms?: number;
+};
+
 export type Attempt = {
   at_ms: number;
   due_at_ms: number;
@@ -101,10 +142,14 @@ export type Attempt = {
 
 export type Notification = {
   notification_id: string;
-  kind: 'payment';
+  kind: 'payment' | 'refund';
   api: 'v2' | 'v3';
   mch_id: string;
   out_trade_no: string;
+  /** Of a refund. */
+  out_refund_no?: string;
+  /** Of a refund: how it had ended when this was booked. */
+  refund_state?: RefundState;
   notify_url: string;
   request_id: string;
   nonce_str: string;
@@ -126,7 +171,10 @@ export type LedgerEntry = {
   openid: string;
   out_trade_no: string;
   transaction_id: string;
-  /** What the order was worth; cash_fen is what left the payer's balance, the rest a coupon paid. */
+  /** Of a refund. */
+  out_refund_no?: string;
+  refund_id?: string;
+  /** What the order was worth, or the refund; cash_fen is what left the payer's balance, the rest a coupon paid. */
   amount_fen: number;
   cash_fen: number;
   user_balance_fen: number;
@@ -164,6 +212,7 @@ export type State = {
   payment_directories: string[];
   oauth_domains: string[];
   orders: Record<string, Order>;
+  refunds: Record<string, Refund>;
   notifications: Record<string, Notification>;
   ledger: LedgerEntry[];
   oauth_codes: Record<string, OauthCode>;
@@ -180,7 +229,7 @@ export type Store = {
   number(): number;
 };
 
-/** The key of an order: numbers are unique per merchant only. */
+/** The key of an order or of a refund: numbers are unique per merchant only. */
 export function orderKey(mch_id: string, out_trade_no: string): string {
   return `${mch_id}/${out_trade_no}`;
 }
@@ -191,7 +240,10 @@ export function openStore(file: string | undefined, fresh: () => State): Store {
   if (file !== undefined && existsSync(file)) {
     const stored: unknown = JSON.parse(readFileSync(file, 'utf8'));
     if (!isState(stored)) throw new Error(`${file} is not a simulator state of layout 1; move it away`);
-    state = stored;
+    // What a later version remembers too is taken from the fresh world.
+    state = { ...state, ...stored };
+    const [pattern] = fresh().merchants;
+    state.merchants = state.merchants.map((m) => ({ ...pattern, ...m }));
   }
   let dirty = false;
   let timer: NodeJS.Timeout | undefined;

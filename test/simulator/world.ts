@@ -80,6 +80,8 @@ async function openSink(): Promise<Sink> {
 
 export type Config = {
   base_url: string;
+  tls_url: string;
+  ca_pem: string;
   phone_url: string;
   official_account: { appid: string; secret: string };
   other_accounts: { appid: string }[];
@@ -91,6 +93,9 @@ export type Config = {
     merchant_cert_pem: string;
     merchant_key_pem: string;
     merchant_cert_serial: string;
+    platform_cert_pem: string;
+    platform_cert_serial: string;
+    platform_public_key_id: string;
     platform_public_key_pem: string;
   }[];
   users: { openid: string; nickname: string; balance_fen: number; openids: Record<string, string> }[];
@@ -129,6 +134,11 @@ export type Told = {
   time_end: string;
   released: number;
   paid_fen: number;
+  refunded_fen: number;
+  refund_fen: number;
+  refund_id: string;
+  state: string;
+  refunds: { out_refund_no: string; state: string }[];
   orders: { out_trade_no: string }[];
   users: Purse[];
   merchants: Purse[];
