@@ -60,7 +60,7 @@ export function readableMessage(raw: string, openids: readonly string[] = []): R
 
 function layOut(raw: string): ReadableMessage {
   const trimmed = raw.trim();
-  if (trimmed.startsWith('{') || trimmed.startsWith('[')) {
+  if (/^[{["]/.test(trimmed)) {
     const value = parsedJson(trimmed);
     if (value !== undefined) return { format: 'json', text: JSON.stringify(maskedJson(value), null, 2) };
   }
@@ -80,7 +80,7 @@ function parsedJson(text: string): unknown {
 
 /** The same value with hidden and masked fields; a message inside a string is treated as the message it is. */
 function maskedJson(value: unknown): unknown {
-  if (typeof value === 'string') return /^\s*[<{[]/.test(value) ? layOut(value).text : maskedText(value);
+  if (typeof value === 'string') return /^\s*[<{["]/.test(value) ? layOut(value).text : maskedText(value);
   if (Array.isArray(value)) return value.map(maskedJson);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
@@ -150,15 +150,15 @@ function treatmentInside(open: readonly string[]): Treatment {
 }
 
 const namedValue = new RegExp(
-  `((?:^|[^\\w-])(${[...hiddenNames, ...openidNames].join('|')})["']?\\s*[:=]\\s*)("[^"]*(?:"|$)|'[^']*(?:'|$)|[^"'&\\s<>,}]+)`,
+  `((?:^|[^\\w-])(${[...hiddenNames, ...openidNames].join('|')})[\\\\"']*\\s*[:=]\\s*)(?:(\\\\*["'])((?:[^"'\\\\]|\\\\[^"'])*)|([^"'&\\\\\\s<>,}]+))`,
   'gi',
 );
 
-/** `name=value` and `"name": "value"` wherever they stand in a text. */
+/** `name=value` and `"name": "value"` wherever they stand in a text, quotes escaped or not, ended or not. */
 function maskedText(text: string): string {
-  return text.replace(namedValue, (_, before: string, name: string, value: string) => {
-    const quote = /^["']/.exec(value)?.[0] ?? '';
-    const bare = quote === '' ? value : value.slice(1).replace(/["']$/, '');
-    return `${before}${quote}${treat(treatmentOf(name), bare)}${quote}`;
-  });
+  return text.replace(
+    namedValue,
+    (_, before: string, name: string, quote: string | undefined, quoted = '', bare = '') =>
+      `${before}${quote ?? ''}${treat(treatmentOf(name), quote === undefined ? bare : quoted)}`,
+  );
 }

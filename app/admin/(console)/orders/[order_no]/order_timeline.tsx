@@ -8,20 +8,21 @@ import { Copy } from '../../../copy.client.tsx';
 const colours: Record<Tone, string> = { good: 'green', bad: 'red', waiting: 'blue', plain: 'gray' };
 
 export function OrderTimeline({ items }: { items: TimelineItem[] }) {
+  const trades = new Set(items.flatMap(({ out_trade_no }) => out_trade_no ?? []));
   return (
     <div data-testid="timeline" className="timeline">
       <Timeline
         items={items.map((item) => ({
           key: item.key,
           color: colours[item.tone],
-          content: <Item item={item} />,
+          content: <Item item={item} showTrade={trades.size > 1} />,
         }))}
       />
     </div>
   );
 }
 
-function Item({ item }: { item: TimelineItem }) {
+function Item({ item, showTrade }: { item: TimelineItem; showTrade: boolean }) {
   const last = item.repeated_at.at(-1);
   return (
     <div data-testid="timeline-item" data-kind={item.kind} className={`moment moment-${item.tone}`}>
@@ -36,7 +37,7 @@ function Item({ item }: { item: TimelineItem }) {
         <time dateTime={item.at.toISOString()}>{beijingExactly(item.at)}</time>
       </p>
       {item.notes.length === 0 ? null : <p className="moment-notes">{item.notes.join(' · ')}</p>}
-      {item.out_trade_no === null ? null : (
+      {item.out_trade_no === null || !showTrade ? null : (
         <p className="moment-number">
           商户单号 <span className="code">{item.out_trade_no}</span>
         </p>

@@ -49,10 +49,6 @@ export default async function OrderPage({ params }: Props) {
         <Money order={order} />
         <Facts order={order} />
       </div>
-      <section className="card" aria-labelledby="items">
-        <h2 id="items">商品</h2>
-        <Items order={order} />
-      </section>
       <section className="card" aria-labelledby="trades">
         <div className="card-head">
           <h2 id="trades">支付单与微信对照</h2>
@@ -88,10 +84,11 @@ function Surplus({ order }: { order: OrderView }) {
   );
 }
 
-function Money({ order: { money, state } }: { order: OrderView }) {
+function Money({ order }: { order: OrderView }) {
+  const { money, state } = order;
   return (
     <section className="card" aria-labelledby="money">
-      <h2 id="money">金额</h2>
+      <h2 id="money">金额与商品</h2>
       <dl className="money">
         <div>
           <dt>应付</dt>
@@ -110,6 +107,7 @@ function Money({ order: { money, state } }: { order: OrderView }) {
           </dd>
         </div>
       </dl>
+      <Items order={order} />
     </section>
   );
 }
