@@ -44,10 +44,6 @@ const zh = {
     my_orders: '我的订单',
     offline: '网络已断开，恢复后自动继续。',
     noscript: '付款需要浏览器允许运行 JavaScript。',
-    pay: '微信支付 {amount}',
-    paying: '支付中…',
-    pay_again: '继续支付 {amount}',
-    retry: '重试',
     refresh: '刷新结果',
     look_up: '已经付款？查询结果',
     scan_title: '打开微信扫一扫付款',
@@ -58,14 +54,21 @@ const zh = {
     open_steps: ['复制下面的链接', '打开微信，发给“文件传输助手”或任意聊天', '点开链接，完成付款'],
     open_text: '付款后本页会自动显示结果。',
     mini_title: '小程序里的网页不能付款',
-    mini_text: '请复制链接，在微信聊天窗口里打开后付款。',
     link: '付款链接',
     copy: '复制链接',
-    copied: '已复制',
-    copy_by_hand: '请长按链接复制',
     stranger_title: '该订单由另一微信账号发起',
     stranger_text: '请用下单时的微信账号打开，或在商店里重新下单。',
-    other_payer: '该订单由另一微信账号发起',
+    order_again: '重新下单',
+  },
+  /** What the pay page's script says; it travels with the page, so it holds nothing else. */
+  moments: {
+    pay: '微信支付 {amount}',
+    paying: '支付中…',
+    pay_again: '继续支付 {amount}',
+    retry: '重试',
+    mini_text: '请复制链接，在微信聊天窗口里打开后付款。',
+    copied: '已复制',
+    copy_by_hand: '请长按链接复制',
     no_bridge_title: '没有连上微信支付',
     no_bridge_text: '请退出本页，在微信中重新打开；或点下面重试。',
     confirming_title: '正在确认支付结果',
@@ -80,7 +83,6 @@ const zh = {
     closed_text: '这份订单已经关闭，不能再付款。需要的话请重新下单。',
     expired_title: '订单已过期',
     expired_text: '已过支付时间，请重新下单。若刚刚付过款，结果会自动显示在这里。',
-    order_again: '重新下单',
     refunded_title: '已退款',
     refunded_text: '已退 {refunded}，按原支付方式退回。',
     part_title: '已部分退款',
@@ -124,7 +126,8 @@ const zh = {
 };
 
 export type Words = typeof zh;
-export type PayWords = Words['pay'];
+/** The sentences the pay page's script chooses from. */
+export type Moments = Words['moments'];
 
 const en: Words = {
   other_language: '中文',
@@ -159,10 +162,6 @@ const en: Words = {
     my_orders: 'My orders',
     offline: 'You are offline. This page continues by itself once you are back.',
     noscript: 'Paying needs JavaScript to be allowed in this browser.',
-    pay: 'Pay {amount}',
-    paying: 'Paying…',
-    pay_again: 'Continue to pay {amount}',
-    retry: 'Try again',
     refresh: 'Refresh result',
     look_up: 'Already paid? Look it up',
     scan_title: 'Scan with WeChat to pay',
@@ -173,14 +172,20 @@ const en: Words = {
     open_steps: ['Copy the link below', 'Open WeChat and send it to any chat', 'Tap the link there and pay'],
     open_text: 'This page shows the result by itself once you have paid.',
     mini_title: 'A page inside a mini program cannot take payments',
-    mini_text: 'Copy the link and open it from a WeChat chat to pay.',
     link: 'Payment link',
     copy: 'Copy link',
-    copied: 'Copied',
-    copy_by_hand: 'Press and hold the link to copy it',
     stranger_title: 'This order was started by another WeChat account',
     stranger_text: 'Open it with the account that placed it, or place a new order in the shop.',
-    other_payer: 'This order was started by another WeChat account',
+    order_again: 'Place a new order',
+  },
+  moments: {
+    pay: 'Pay {amount}',
+    paying: 'Paying…',
+    pay_again: 'Continue to pay {amount}',
+    retry: 'Try again',
+    mini_text: 'Copy the link and open it from a WeChat chat to pay.',
+    copied: 'Copied',
+    copy_by_hand: 'Press and hold the link to copy it',
     no_bridge_title: 'WeChat Pay is not reachable',
     no_bridge_text: 'Leave this page and open it again in WeChat, or try again below.',
     confirming_title: 'Confirming your payment',
@@ -196,7 +201,6 @@ const en: Words = {
     expired_title: 'Order expired',
     expired_text:
       'The time to pay is over, please place a new order. If you have just paid, the result will appear here.',
-    order_again: 'Place a new order',
     refunded_title: 'Refunded',
     refunded_text: '{refunded} has been returned the way it was paid.',
     part_title: 'Partly refunded',

@@ -5,6 +5,7 @@
  */
 import type { PageState } from '../../../lib/states.ts';
 import { fill } from '../fill.client.ts';
+import { confirmPlan, createPolls, type Status, watchPlan } from './poll.client.ts';
 import { describe, type Facts, firstState, type PayData } from './view.client.ts';
 
 interface Bridge {
@@ -18,26 +19,9 @@ declare global {
   }
 }
 
-interface Status extends Facts {
-  next_poll_ms: number | null;
-}
-
-/** One series of questions to the server. `end` is called when it is over and the order is still unpaid. */
-interface Plan {
-  mode: 'confirm' | 'watch';
-  poll: number;
-  limit: number;
-  until: number;
-  answered: boolean;
-  end: (answered: boolean) => void;
-}
-
 const bridgePatience_ms = 3_000;
-const statusTimeout_ms = 8_000;
 /** Longer than the server's own patience with WeChat, so that its answer is heard. */
 const payTimeout_ms = 25_000;
-const confirmTime_ms = 60_000;
-const afterMiss_ms = 3_000;
 /** A callback may never come; from here on the server is asked quietly, then the shopper may ask. */
 const quietAfter_ms = 5_000;
 const slowAfter_ms = 15_000;
@@ -65,12 +49,11 @@ function begin(data: PayData): void {
   let shown = firstState(place, facts);
   let busy = false;
   let turn = 0;
-  let plan: Plan | undefined;
-  let asking: AbortController | undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
   /** What an unpaid order is called after the question under way, and how long to ask. */
   let after: PageState = 'cancelled';
   let problem = '';
+  const polls = createPolls(address, data.language, told);
+  const { follow } = polls;
   const waiting: ((bridge?: Bridge) => void)[] = [];
 
   function show(state: PageState): void {
@@ -93,7 +76,7 @@ function begin(data: PayData): void {
     if (!changed) return;
     if (final.indexOf(state) >= 0) arrive(state);
     else if (spoken.indexOf(state) >= 0) byId('pay-title')?.focus();
-    if (place === 'wechat_desktop' && idle.indexOf(state) >= 0) follow(watch());
+    if (place === 'wechat_desktop' && idle.indexOf(state) >= 0) follow(watchPlan());
   }
 
   /** The end of this order for the page: nothing payable is left behind, here or in the shop. */
@@ -103,7 +86,7 @@ function begin(data: PayData): void {
     history.replaceState(history.state, '', location.pathname + location.search);
     forgetCheckout(state);
     // A trade begun in the last second may still be paid; once more for a minute, without a word.
-    if (state === 'expired' && plan === undefined) follow(confirm(99, () => undefined));
+    if (state === 'expired' && polls.plan() === undefined) follow(confirmPlan(99));
   }
 
   function forgetCheckout(state: PageState): void {
@@ -121,73 +104,14 @@ function begin(data: PayData): void {
     }
   }
 
-  const confirm = (limit: number, end: Plan['end']): Plan => ({
-    mode: 'confirm',
-    poll: 0,
-    limit,
-    until: Date.now() + confirmTime_ms,
-    answered: false,
-    end,
-  });
-  const watch = (): Plan => ({
-    mode: 'watch',
-    poll: 0,
-    limit: Number.POSITIVE_INFINITY,
-    until: Number.POSITIVE_INFINITY,
-    answered: false,
-    end: () => undefined,
-  });
-
-  function follow(next: Plan | undefined): void {
-    clearTimeout(timer);
-    asking?.abort();
-    asking = undefined;
-    plan = next;
-    ask();
-  }
-
-  function ask(): void {
-    clearTimeout(timer);
-    const now = plan;
-    if (now === undefined || asking !== undefined || document.hidden || navigator.onLine === false) return;
-    const own = new AbortController();
-    asking = own;
-    const slow = setTimeout(() => own.abort(), statusTimeout_ms);
-    const done = (status?: Status): void => {
-      clearTimeout(slow);
-      if (asking !== own) return;
-      asking = undefined;
-      learn(now, status);
-    };
-    fetch(`${address}?mode=${now.mode}&poll=${now.poll}`, {
-      signal: own.signal,
-      cache: 'no-store',
-      headers: { 'Accept-Language': data.language },
-    })
-      .then((answer) => (answer.ok ? (answer.json() as Promise<Status>) : undefined))
-      .then(done, () => done());
-  }
-
-  function learn(now: Plan, status: Status | undefined): void {
-    now.poll += 1;
-    if (status !== undefined) {
-      now.answered = true;
-      facts = status;
-      if (status.state !== 'NOTPAY') {
-        plan = undefined;
-        show(firstState(place, facts));
-        return;
-      }
-      if (status.expired && idle.indexOf(shown) >= 0) show('expired');
-      if (plan !== now) return;
-    }
-    const next_ms = status === undefined ? afterMiss_ms : status.next_poll_ms;
-    if (next_ms === null || now.poll >= now.limit || Date.now() + next_ms > now.until) {
-      plan = undefined;
-      now.end(now.answered);
-    } else {
-      timer = setTimeout(ask, next_ms);
-    }
+  /** Hears each answer of the server; tells whether there is more to ask. */
+  function told(status: Status, { mode }: { mode: string }): boolean {
+    facts = status;
+    const expired = status.state === 'NOTPAY' && status.expired && idle.indexOf(shown) >= 0;
+    const over = status.state !== 'NOTPAY' || (expired && mode === 'confirm');
+    if (over) follow(undefined);
+    if (over || expired) show(firstState(place, facts));
+    return !over;
   }
 
   /** Asks the server before anything is called unpaid. */
@@ -195,7 +119,7 @@ function begin(data: PayData): void {
     after = state;
     show('confirming');
     follow(
-      confirm(limit, (answered) => {
+      confirmPlan(limit, (answered) => {
         busy = false;
         if (!answered || state === 'still_unknown') show('still_unknown');
         else show(facts.expired ? 'expired' : state);
@@ -292,16 +216,16 @@ function begin(data: PayData): void {
   }
 
   function invoke(bridge: Bridge, started: { out_trade_no: string; jsapi: unknown }, mine: number): void {
-    let told = false;
+    let heard = false;
     const hear = (said: string): void => {
       // Some versions call back once before the real result.
-      if (told || /^pre_verify/.test(said)) return;
-      told = true;
+      if (heard || /^pre_verify/.test(said)) return;
+      heard = true;
       post('/bridge', { out_trade_no: started.out_trade_no, err_msg: said.slice(0, 200) || 'none' }).catch(
         () => undefined,
       );
       if (mine !== turn || !busy) {
-        if (plan === undefined && final.indexOf(shown) < 0) quietly();
+        if (polls.plan() === undefined && final.indexOf(shown) < 0) quietly();
       } else if (/:ok$/.test(said)) {
         confirmThen('still_unknown', 99);
       } else if (/:cancel$/.test(said)) {
@@ -313,10 +237,10 @@ function begin(data: PayData): void {
       }
     };
     const still = (then: () => void) => () => {
-      if (mine === turn && shown === 'invoking' && !told) then();
+      if (mine === turn && shown === 'invoking' && !heard) then();
     };
     setTimeout(
-      still(() => follow(watch())),
+      still(() => follow(watchPlan())),
       quietAfter_ms,
     );
     setTimeout(
@@ -342,26 +266,22 @@ function begin(data: PayData): void {
 
   /** One question that changes nothing unless the order has moved. */
   function quietly(): void {
-    follow(confirm(1, () => undefined));
+    follow(confirmPlan(1));
   }
 
   function wake(returned: boolean): void {
     if (document.hidden) return;
-    if (returned) {
-      // Back from the page cache: whatever was in flight belongs to another life.
-      asking?.abort();
-      asking = undefined;
-      if (shown === 'invoking') {
-        turn += 1;
-        confirmThen('cancelled', briefly);
-        return;
-      }
+    if (returned && shown === 'invoking') {
+      // Back from the page cache: what was in flight belongs to another life.
+      turn += 1;
+      confirmThen('cancelled', briefly);
+    } else if (polls.plan() !== undefined) {
+      polls.resume(returned);
+    } else if (shown === 'invoking') {
+      follow(watchPlan());
+    } else if (shown === 'still_unknown' || idle.indexOf(shown) >= 0) {
+      quietly();
     }
-    if (plan !== undefined) {
-      if (plan.mode === 'confirm') plan.until = Date.now() + confirmTime_ms;
-      ask();
-    } else if (shown === 'invoking') follow(watch());
-    else if (shown === 'still_unknown' || idle.indexOf(shown) >= 0) quietly();
   }
 
   function refresh(): void {
@@ -418,26 +338,23 @@ function begin(data: PayData): void {
 
   if (final.indexOf(shown) >= 0) {
     forgetCheckout(shown);
-    if (shown === 'expired') follow(place === 'wechat' ? confirm(99, () => undefined) : watch());
+    if (shown === 'expired') follow(place === 'wechat' ? confirmPlan(99) : watchPlan());
     return;
   }
   setTimeout(
     () => {
-      if (idle.indexOf(shown) >= 0) {
-        if (plan === undefined) quietly();
-        else ask();
-      }
+      if (idle.indexOf(shown) >= 0) wake(false);
     },
     Math.min(data.expires_in_ms + 500, 2_147_483_647),
   );
   if (shown === 'watching') {
-    follow(watch());
+    follow(watchPlan());
     return;
   }
   whenBridge((bridge) => {
     if (shown === 'waiting_for_bridge') show(bridge === undefined ? 'no_bridge' : 'ready');
   });
-  if (place === 'wechat_desktop') follow(watch());
+  if (place === 'wechat_desktop') follow(watchPlan());
   else if (data.open_trade) quietly();
 }
 

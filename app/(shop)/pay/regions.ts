@@ -4,7 +4,7 @@
  */
 import { renderSVG } from 'uqr';
 import type { PageState } from '../../../lib/states.ts';
-import type { PayWords } from '../../../lib/words.ts';
+import type { Words } from '../../../lib/words.ts';
 import { describe, type PayData } from './view.client.ts';
 
 export function escapeHtml(text: string): string {
@@ -36,20 +36,24 @@ export function statusRegion(state: PageState, { facts, words }: PayData): strin
 }
 
 /** The buttons; which of them show is a matter of the page's state and CSS. */
-export function actionRegion(state: PageState, { facts, words, place }: PayData): string {
+export function actionRegion(
+  state: PageState,
+  { facts, words, place }: PayData,
+  labels: Words['pay'],
+): string {
   const pays = place === 'wechat' || place === 'wechat_desktop';
   const { button } = describe(state, facts, words);
   return (
     (pays
       ? `<button type="button" id="pay-button" class="button primary" data-testid="pay-button">${escapeHtml(button)}</button>` +
-        `<noscript><p class="problem">${escapeHtml(words.noscript)}</p></noscript>`
+        `<noscript><p class="problem">${escapeHtml(labels.noscript)}</p></noscript>`
       : '') +
-    `<button type="button" id="pay-refresh" class="button secondary" data-testid="refresh"><span class="when-unknown">${escapeHtml(words.refresh)}</span><span class="when-slow">${escapeHtml(words.look_up)}</span></button>`
+    `<button type="button" id="pay-refresh" class="button secondary" data-testid="refresh"><span class="when-unknown">${escapeHtml(labels.refresh)}</span><span class="when-slow">${escapeHtml(labels.look_up)}</span></button>`
   );
 }
 
 /** The link to open in WeChat, and a button that copies it. */
-export function linkRegion(url: string, words: PayWords): string {
+export function linkRegion(url: string, words: Words['pay']): string {
   return (
     `<input id="pay-link" class="link" readonly aria-label="${escapeHtml(words.link)}" value="${escapeHtml(url)}" data-testid="pay-link">` +
     `<button type="button" id="pay-copy" class="button primary" data-testid="copy-link" aria-live="polite">${escapeHtml(words.copy)}</button>`

@@ -4,7 +4,7 @@
  */
 import { formatFen } from '../../../lib/money.ts';
 import type { OrderState, PageState } from '../../../lib/states.ts';
-import type { PayWords } from '../../../lib/words.ts';
+import type { Moments } from '../../../lib/words.ts';
 import { fill } from '../fill.client.ts';
 
 /** The order as the server last told it. */
@@ -28,7 +28,7 @@ export interface PayData {
   open_trade: boolean;
   expires_in_ms: number;
   language: string;
-  words: PayWords;
+  words: Moments;
 }
 
 /** The state of a page that has not done anything yet. */
@@ -49,7 +49,7 @@ export interface View {
 }
 
 /** The words of a state. `problem` replaces the text where something exact is known of a failure. */
-export function describe(state: PageState, facts: Facts, words: PayWords, problem = ''): View {
+export function describe(state: PageState, facts: Facts, words: Moments, problem = ''): View {
   const amount = formatFen(facts.total_fen);
   const refunded = formatFen(facts.refunded_fen);
   const pay = fill(words.pay, { amount });

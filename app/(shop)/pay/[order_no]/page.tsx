@@ -11,7 +11,7 @@ import type { Context } from '../../../../lib/context.ts';
 import { formatFen, speakFen } from '../../../../lib/money.ts';
 import { numberPattern } from '../../../../lib/numbers.ts';
 import { type ShownOrder, showOrder } from '../../../../lib/orders.ts';
-import { languageTag, type PayWords, words } from '../../../../lib/words.ts';
+import { languageTag, type Words, words } from '../../../../lib/words.ts';
 import { languageOfPage } from '../../../language.ts';
 import { Notice } from '../../notice.tsx';
 import { signedInVisitor, type Visitor } from '../../visitor.ts';
@@ -47,7 +47,7 @@ export default async function Pay({ params }: Route) {
 
 function Order({ who, order, nonce }: { who: Visitor; order: ShownOrder; nonce: string | undefined }) {
   const { ctx, place, language } = who;
-  const { pay } = who.words;
+  const { pay, moments } = who.words;
   const data: PayData = {
     order_no: order.order_no,
     place,
@@ -61,7 +61,7 @@ function Order({ who, order, nonce }: { who: Visitor; order: ShownOrder; nonce: 
     open_trade: order.open_trade !== undefined,
     expires_in_ms: order.expires_at.getTime() - ctx.now().getTime(),
     language: languageTag[language],
-    words: pay,
+    words: moments,
   };
   const state = firstState(place, data.facts);
   const amount = formatFen(order.total_fen);
@@ -93,9 +93,9 @@ function Order({ who, order, nonce }: { who: Visitor; order: ShownOrder; nonce: 
           </h1>
         </header>
         <section className="status" role="status" aria-live="polite" {...asSent(statusRegion(state, data))} />
-        <Ways ctx={ctx} place={place} order_no={order.order_no} words={pay} />
+        <Ways ctx={ctx} place={place} order_no={order.order_no} words={pay} mini_text={moments.mini_text} />
         <Details order={order} words={pay} />
-        <div className="actions" {...asSent(actionRegion(state, data))} />
+        <div className="actions" {...asSent(actionRegion(state, data, pay))} />
         <nav className="actions after">
           <a className="button primary again" href="/" data-testid="order-again">
             {pay.order_again}
@@ -120,11 +120,13 @@ function Ways({
   place,
   order_no,
   words,
+  mini_text,
 }: {
   ctx: Context;
   place: Visitor['place'];
   order_no: string;
-  words: PayWords;
+  words: Words['pay'];
+  mini_text: string;
 }) {
   if (place === 'wechat') return null;
   const url = `${ctx.config.PUBLIC_URL}/pay/${order_no}`;
@@ -148,7 +150,7 @@ function Ways({
     <section className="ways card">
       <h2>{inside ? words.mini_title : words.open_title}</h2>
       {inside ? (
-        <p>{words.mini_text}</p>
+        <p>{mini_text}</p>
       ) : (
         <ol className="steps">
           {words.open_steps.map((step) => (
@@ -162,7 +164,7 @@ function Ways({
   );
 }
 
-function Details({ order, words }: { order: ShownOrder; words: PayWords }) {
+function Details({ order, words }: { order: ShownOrder; words: Words['pay'] }) {
   return (
     <section className="card details" aria-label={words.items}>
       <ul>
