@@ -26,7 +26,7 @@ export class Unheard extends Error {
   }
 }
 
-function xmlAnswer(platform: Platform, fields: Fields): Answer {
+export function xmlAnswer(platform: Platform, fields: Fields): Answer {
   return {
     status: 200,
     headers: { 'Content-Type': 'text/xml; charset=utf-8', 'Request-ID': platform.ids.requestId() },

@@ -81,6 +81,33 @@ export const FAULTS: Record<string, FaultDefinition> = {
   refund_abnormal: call('退款异常', 'An accepted refund ends as ABNORMAL, which v2 calls CHANGE.'),
   refund_closed: call('退款关闭', 'An accepted refund ends as CLOSED, which v2 calls REFUNDCLOSE.'),
   refund_query_stale: call('退款查询滞后', 'A refund that has ended is still reported as PROCESSING.'),
+  bill_creating: call('账单生成中', 'The bill is said to be still in the making.'),
+  bill_truncated: call('账单不完整', 'The file ends in the middle of a row, with nothing to show for it.'),
+  bill_html: call('账单变成网页', 'An HTML page comes with status 200 in place of the bill.'),
+  bill_gzip_damaged: call('账单压缩损坏', 'The gzip stream is damaged in the middle.'),
+  bill_other_amount: {
+    ...call('账单金额不符', 'One row has another amount; the summary fits it.'),
+    parameters: { delta_fen: 1 },
+    number_means: 'delta_fen',
+  },
+  bill_row_missing: call('账单少一行', 'One row is missing; the summary fits.'),
+  bill_row_extra: {
+    ...call('账单多一行', 'A row of an order nobody placed; the summary fits.'),
+    parameters: { as: 'NOBODYPLACEDTHIS' },
+  },
+  bill_unknown_column: {
+    ...call('账单多一列', 'A new column stands in the middle.'),
+    parameters: { column: '新增列' },
+  },
+  bill_other_merchant: {
+    ...call('账单含别家商户', "A row of another merchant's; the summary counts it."),
+    parameters: { mch_id: '1900000999' },
+  },
+  bill_wrong_summary: {
+    ...call('账单汇总不符', 'The summary counts one row more and delta_fen more.'),
+    parameters: { delta_fen: 1 },
+    number_means: 'delta_fen',
+  },
   notify_never: notify('从不通知', 'The notification is never sent (redeliver still sends it).'),
   notify_late: {
     ...notify('通知延迟', 'The first attempt comes delay_s later on the platform clock.'),

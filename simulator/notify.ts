@@ -13,6 +13,7 @@ export const RETRY_GAPS_S = [
 ];
 const ANSWER_WITHIN_MS = 5000;
 const ANSWER_CAP_BYTES = 64 * 1024;
+const MOST_AT_ONCE = 100;
 
 export type Message = {
   headers: Record<string, string>;
@@ -46,7 +47,12 @@ export function createNotifier(
   wordings: Record<'v2' | 'v3', Wording | undefined>,
 ): Notifier {
   const flying = new Map<string, Promise<Attempt[]>>();
-  const agents = [new http.Agent({ keepAlive: false }), new https.Agent({ keepAlive: false })];
+  // Idle connections go before an ordinary server would end them, so that none is found dead when it is used.
+  const kept = { keepAlive: true, timeout: 2000 };
+  const agents = [new http.Agent(kept), new https.Agent(kept)];
+  const live = new Set<http.ClientRequest>();
+  const queue: (() => void)[] = [];
+  let busy = 0;
   let closed = false;
 
   function all(): Notification[] {
@@ -124,6 +130,7 @@ export function createNotifier(
     const message = wording.write(platform, order, n);
     const fault = message.fault ?? copies;
     const one = async (copy: number): Promise<Attempt> => {
+      await turn();
       const at_ms = platform.clock.now();
       const started = performance.now();
       const record: Attempt = {
@@ -145,6 +152,8 @@ export function createNotifier(
         record.accepted = record.why === '';
       } catch (cause) {
         record.why = cause instanceof Error ? cause.message : String(cause);
+      } finally {
+        leave();
       }
       record.took_ms = Math.round(performance.now() - started);
       platform.log.add({
@@ -167,6 +176,18 @@ export function createNotifier(
     );
   }
 
+  /** At most so many are on the wire; for the others the five seconds have not begun. */
+  async function turn(): Promise<void> {
+    if (busy < MOST_AT_ONCE) busy += 1;
+    else await new Promise<void>((go) => queue.push(go));
+  }
+
+  function leave(): void {
+    const next = queue.shift();
+    if (next === undefined) busy -= 1;
+    else next();
+  }
+
   function post(url: string, message: Message): Promise<{ status: number; body: Buffer }> {
     return new Promise((resolve, reject) => {
       const target = new URL(url);
@@ -180,12 +201,11 @@ export function createNotifier(
       const timer = setTimeout(() => {
         request.destroy(new Error(`no answer within ${ANSWER_WITHIN_MS / 1000} seconds`));
       }, ANSWER_WITHIN_MS);
-      const stop = () => request.destroy(new Error('the simulator is closing'));
-      const signal = getPlatform().clock.closing;
-      signal.addEventListener('abort', stop, { once: true });
+      live.add(request);
+      if (closed) request.destroy(new Error('the simulator is closing'));
       const settle = (end: () => void) => {
         clearTimeout(timer);
-        signal.removeEventListener('abort', stop);
+        live.delete(request);
         end();
       };
       request.on('error', (cause) => settle(() => reject(cause)));
@@ -301,6 +321,7 @@ export function createNotifier(
     },
     async close(): Promise<void> {
       closed = true;
+      for (const request of live) request.destroy(new Error('the simulator is closing'));
       await Promise.allSettled(flying.values());
       for (const agent of agents) agent.destroy();
     },

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { billV2 } from './bill_v2.ts';
 import { bridge } from './bridge.ts';
 import { cgiBin } from './cgi_bin.ts';
 import { createClock } from './clock.ts';
@@ -91,7 +92,18 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   if (origin !== '') {
     Object.assign(store.state, shopSettings(origin, options.payment_directories, options.oauth_domains));
   }
-  const families: Family[] = [payV2, refundV2, oauthPage, sns, cgiBin, bridge, control, controlMoney, pages];
+  const families: Family[] = [
+    payV2,
+    refundV2,
+    billV2,
+    oauthPage,
+    sns,
+    cgiBin,
+    bridge,
+    control,
+    controlMoney,
+    pages,
+  ];
   const platform: Platform = {
     store,
     clock: createClock(store.state),
