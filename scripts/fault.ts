@@ -30,14 +30,24 @@ function explainErrno(error: NodeJS.ErrnoException): string | undefined {
   return undefined;
 }
 
-/** Runs a script's work and turns its end into an exit code; a failure is explained on stderr. */
+/**
+ * Runs a script's work and ends the process with its exit code; a failure is explained on stderr. Undefined lets the
+ * process live on. It ends at once, for a library may hold a timer that nobody waits for.
+ */
 export async function runScript(work: () => Promise<number | undefined>): Promise<void> {
+  let code: number | undefined = 1;
   try {
-    process.exitCode = (await work()) ?? 0;
+    code = await work();
   } catch (thrown) {
     process.stderr.write(`${explain(thrown)}\n`);
-    process.exitCode = 1;
   }
+  if (code === undefined) return;
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  process.exit(code);
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => stream.write('', () => resolve()));
 }
 
 /** The exit code a shell shows for a child that ended by itself or by a signal. */

@@ -1,12 +1,21 @@
 // TCP ports on the loopback address: which are free, and which number a setting asks for.
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { Fault } from './fault.ts';
 
 const host = '127.0.0.1';
 
-/** A port nobody listens on at this moment; between this answer and its use another program may take it. */
-export function freePort(): Promise<number> {
-  return listenOnce(0);
+// Below the range from which systems hand out ports by themselves: nothing takes one by chance before its use.
+const lowest = 20_000;
+const highest = 32_000;
+
+/** A port nobody listens on at this moment. */
+export async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const port = randomInt(lowest, highest);
+    if (await isFree(port)) return port;
+  }
+  throw new Fault(`No free port was found between ${lowest} and ${highest} on ${host}.`);
 }
 
 export async function isFree(port: number): Promise<boolean> {
@@ -50,16 +59,10 @@ export async function choosePort(
   );
 }
 
-function listenOnce(port: number): Promise<number> {
+function listenOnce(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
-    server.listen({ host, port, exclusive: true }, () => {
-      const address = server.address();
-      server.close(() => {
-        if (address === null || typeof address === 'string') reject(new Error('a TCP server without a port'));
-        else resolve(address.port);
-      });
-    });
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()));
   });
 }

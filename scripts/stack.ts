@@ -10,7 +10,7 @@ import { Fault } from './fault.ts';
 import { ensureGenerated } from './generated.ts';
 import type { Life } from './life.ts';
 import { dataDir, type Environment } from './paths.ts';
-import { choosePort } from './ports.ts';
+import { choosePort, freePort, isFree } from './ports.ts';
 import { note, step } from './progress.ts';
 
 const next_cli = 'node_modules/next/dist/bin/next';
@@ -107,9 +107,8 @@ async function startSimulator(
   state_file: string,
   run: Run,
 ): Promise<SimulatorLine> {
-  // Next to the platform's port if that is free, else any.
-  const phone_port = '0';
-  const args = ['--port', String(port), '--phone-port', phone_port, '--shop-origin', shop_origin];
+  const phone_port = (await isFree(port + 1)) ? port + 1 : await freePort();
+  const args = ['--port', String(port), '--phone-port', String(phone_port), '--shop-origin', shop_origin];
   let first_line: string | undefined;
   const ready = new Promise<SimulatorLine>((resolve, reject) => {
     const onLine = (line: string): void => {

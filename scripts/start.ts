@@ -16,5 +16,5 @@ await runScript(async () => {
   process.argv.splice(1, 1, inProject('node_modules/next/dist/bin/next'), 'start');
   process.chdir(inProject());
   await import('../node_modules/next/dist/bin/next');
-  return 0;
+  return undefined;
 });
