@@ -13,7 +13,7 @@ export default function ConsoleError({
     <main className="page">
       <Result
         status="error"
-        title="这一页没有读出来"
+        title={<h1>这一页没有读出来</h1>}
         subTitle={`可能是数据库暂时没有应答，数据没有改变。${error.digest === undefined ? '' : `编号 ${error.digest}`}`}
         extra={
           <Button type="primary" onClick={() => retry()} data-testid="retry">

@@ -8,7 +8,7 @@ export default function NoSuchOrder() {
     <main className="page">
       <Result
         status="warning"
-        title="没有这个订单"
+        title={<h1>没有这个订单</h1>}
         subTitle="单号可能输错了；商户单号和微信单号请用列表上方的搜索。"
         extra={
           <Link href="/admin/orders" prefetch={false}>
