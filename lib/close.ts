@@ -6,6 +6,7 @@ import { type AskableTrade, askTrade } from './ask.ts';
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
 import { addEvent, asWechatError, type EventSource, exchangeData } from './events.ts';
+import { openTradeStates } from './states.ts';
 import type { ClosedTrade } from './wechat/index.ts';
 
 export type CloseOutcome = 'closed' | 'paid' | 'unknown';
@@ -84,8 +85,9 @@ async function held(ctx: Context, out_trade_no: string) {
 }
 
 /**
- * Ends an order whose time is over: every open trade is closed first, then the order. Returns when to try again,
- * or undefined when the order is decided.
+ * Ends an order whose time is over: every open trade is closed first, then the order. An order already paid or closed
+ * may have open trades too, and money may still come by them. Returns when to try again, or undefined when order and
+ * trades are decided.
  */
 export async function expireOrder(ctx: Context, order_no: string): Promise<Date | undefined> {
   const order = await ctx.db.order.findUnique({
@@ -94,41 +96,45 @@ export async function expireOrder(ctx: Context, order_no: string): Promise<Date 
       state: true,
       expires_at: true,
       trades: {
-        where: { trade_state: { in: ['NOTPAY', 'USERPAYING'] } },
+        where: { trade_state: { in: [...openTradeStates] } },
         select: { out_trade_no: true, expires_at: true },
       },
     },
   });
-  if (order === null || order.state !== 'NOTPAY') return undefined;
+  if (order === null || (order.state !== 'NOTPAY' && order.trades.length === 0)) return undefined;
   const now = ctx.now();
   const due_at = new Date(
     Math.max(...[order, ...order.trades].map(({ expires_at }) => expires_at.getTime())),
   );
   if (due_at > now) return due_at;
-  for (const { out_trade_no } of order.trades) {
-    const outcome = await closeTrade(ctx, out_trade_no, 'worker');
-    if (outcome === 'paid') return undefined;
-    if (outcome === 'unknown') return new Date(ctx.now().getTime() + 10_000);
-  }
-  return (await closeOrder(ctx, order_no, 'worker')) ? undefined : new Date(ctx.now().getTime() + 10_000);
+  const outcomes: CloseOutcome[] = [];
+  for (const { out_trade_no } of order.trades) outcomes.push(await closeTrade(ctx, out_trade_no, 'worker'));
+  const again_at = new Date(ctx.now().getTime() + 10_000);
+  if (outcomes.includes('unknown')) return again_at;
+  if (order.state !== 'NOTPAY' || outcomes.includes('paid')) return undefined;
+  return (await closeOrder(ctx, order_no, 'worker')) ? undefined : again_at;
 }
 
-/** Closes an order none of whose trades can take money or has taken it; guarded, so a late payment cannot slip between. */
+/**
+ * Closes an order none of whose trades can take money or has taken it. The lock comes first and in a statement of its
+ * own: what the second one sees of the trades is then as it stands, and neither payment nor new trade slips between.
+ */
 export async function closeOrder(ctx: Context, order_no: string, source: EventSource): Promise<boolean> {
   const now = ctx.now();
-  const closed = await ctx.db.$queryRaw<{ order_no: string }[]>(Prisma.sql`
-    WITH locked AS MATERIALIZED (
-      SELECT order_no FROM "order" WHERE order_no = ${order_no} AND state = 'NOTPAY' FOR UPDATE
-    ), closed AS (
-      UPDATE "order" o SET state = 'CLOSED', closed_at = ${now}
-      FROM locked WHERE o.order_no = locked.order_no AND o.state = 'NOTPAY' AND NOT EXISTS (
-        SELECT FROM trade t WHERE t.order_no = o.order_no
-          AND t.trade_state IN ('NOTPAY', 'USERPAYING', 'SUCCESS', 'REFUND'))
-      RETURNING o.order_no
-    ), told AS (
-      INSERT INTO event (at, order_no, kind, source, data)
-      SELECT ${now}, order_no, 'order_closed', ${source}, '{"from":"NOTPAY","to":"CLOSED"}'::jsonb FROM closed
-    )
-    SELECT order_no FROM closed`);
-  return closed.length === 1;
+  return ctx.db.$transaction(async (tx) => {
+    await tx.$queryRaw(Prisma.sql`SELECT FROM "order" WHERE order_no = ${order_no} FOR UPDATE`);
+    const closed = await tx.$queryRaw<{ order_no: string }[]>(Prisma.sql`
+      WITH closed AS (
+        UPDATE "order" o SET state = 'CLOSED', closed_at = ${now}
+        WHERE o.order_no = ${order_no} AND o.state = 'NOTPAY' AND NOT EXISTS (
+          SELECT FROM trade t WHERE t.order_no = o.order_no
+            AND t.trade_state IN ('NOTPAY', 'USERPAYING', 'SUCCESS', 'REFUND'))
+        RETURNING o.order_no
+      ), told AS (
+        INSERT INTO event (at, order_no, kind, source, data)
+        SELECT ${now}, order_no, 'order_closed', ${source}, '{"from":"NOTPAY","to":"CLOSED"}'::jsonb FROM closed
+      )
+      SELECT order_no FROM closed`);
+    return closed.length === 1;
+  });
 }

@@ -11,6 +11,7 @@ import { enqueue, type JobData, type QueueName, queueSchema, queues } from './qu
 import { followRefund } from './refund_call.ts';
 import { refundSurplus } from './refunds.ts';
 import { dueDays, reconcileDay } from './statements.ts';
+import { openTradeStates } from './states.ts';
 
 export { prepareQueues } from './queues.ts';
 
@@ -19,11 +20,11 @@ type Handlers = { [Name in QueueName]: (ctx: Context, data: JobData[Name]) => Pr
 export const handlers: Handlers = {
   async trade_ask(ctx, { out_trade_no }) {
     const before = await ctx.db.trade.findUnique({ where: { out_trade_no }, select: askColumns });
-    if (before === null || before.trade_state !== 'NOTPAY') return;
+    if (before === null || !isOpen(before.trade_state)) return;
     // A page may have asked a moment ago; then this turn is skipped, not the next.
     await askTrade(ctx, out_trade_no, { source: 'worker', min_gap_ms: 2_000 });
     const trade = await ctx.db.trade.findUnique({ where: { out_trade_no }, select: askColumns });
-    if (trade === null || trade.trade_state !== 'NOTPAY') return;
+    if (trade === null || !isOpen(trade.trade_state)) return;
     const next_at = nextAsk(trade.created_at, ctx.now());
     // From then on the expiry of the order asks, closes and asks again.
     if (next_at >= trade.expires_at) return;
@@ -73,13 +74,15 @@ export const handlers: Handlers = {
 
 const askColumns = { trade_state: true, created_at: true, expires_at: true } as const;
 
+const isOpen = (trade_state: string): boolean => openTradeStates.some((open) => open === trade_state);
+
 /** Finds what lost its job (a restore, a purged queue, a bug) and gives it a new one; forgets what has expired. */
 export async function sweep(ctx: Context): Promise<void> {
   const now = ctx.now();
   const ago = (minutes: number): Date => new Date(now.getTime() - minutes * 60_000);
   const trades = await ctx.db.trade.findMany({
     where: {
-      trade_state: 'NOTPAY',
+      trade_state: { in: [...openTradeStates] },
       created_at: { lt: ago(2) },
       expires_at: { gt: now },
       OR: [{ asked_at: null }, { asked_at: { lt: ago(10) } }],
@@ -90,19 +93,23 @@ export async function sweep(ctx: Context): Promise<void> {
   for (const { out_trade_no } of trades) {
     await ctx.db.$executeRaw(enqueue('trade_ask', { out_trade_no }, out_trade_no, now));
   }
-  const orders = await ctx.db.order.findMany({
-    where: {
-      OR: [
-        { state: 'NOTPAY', expires_at: { lt: ago(8) } },
-        { state: 'SUCCESS', served_at: null, paid_at: { lt: ago(2) } },
-      ],
-    },
-    select: { order_no: true, state: true },
+  // Whatever became of the order, a trade left open past its end is asked about, closed and asked about again.
+  const open = { trade_state: { in: [...openTradeStates] }, expires_at: { lt: ago(8) } };
+  const ending = await ctx.db.order.findMany({
+    where: { OR: [{ state: 'NOTPAY', expires_at: { lt: ago(8) } }, { trades: { some: open } }] },
+    select: { order_no: true },
     take: 500,
   });
-  for (const { order_no, state } of orders) {
-    const queue = state === 'NOTPAY' ? 'order_expire' : 'order_paid';
-    await ctx.db.$executeRaw(enqueue(queue, { order_no }, order_no, now));
+  for (const { order_no } of ending) {
+    await ctx.db.$executeRaw(enqueue('order_expire', { order_no }, order_no, now));
+  }
+  const unserved = await ctx.db.order.findMany({
+    where: { state: 'SUCCESS', served_at: null, paid_at: { lt: ago(2) } },
+    select: { order_no: true },
+    take: 500,
+  });
+  for (const { order_no } of unserved) {
+    await ctx.db.$executeRaw(enqueue('order_paid', { order_no }, order_no, now));
   }
   const refunds = await ctx.db.refund.findMany({
     where: { state: { in: ['REQUESTED', 'PROCESSING'] }, created_at: { lt: ago(10) } },

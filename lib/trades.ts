@@ -14,7 +14,7 @@ import { newNumber, numberPattern } from './numbers.ts';
 import { standingOf } from './orders.ts';
 import { enqueue } from './queues.ts';
 import type { Session } from './sessions.ts';
-import type { HeldTradeState, OrderState } from './states.ts';
+import { type HeldTradeState, type OrderState, openTradeStates } from './states.ts';
 import type { JsapiParameters, Placed, PlaceTrade, WechatError } from './wechat/index.ts';
 
 /** WeChat keeps a prepay_id for two hours; ours is renewed a little earlier, so that a payer can still finish. */
@@ -90,7 +90,12 @@ async function openTrade(
       throw new AppError('other_payer');
     }
     const open = await tx.trade.findFirst({
-      where: { order_no, trade_type: 'JSAPI', trade_state: 'NOTPAY', openid: session.openid },
+      where: {
+        order_no,
+        trade_type: 'JSAPI',
+        trade_state: { in: [...openTradeStates] },
+        openid: session.openid,
+      },
       select: { out_trade_no: true },
       orderBy: { created_at: 'desc' },
     });
@@ -175,7 +180,7 @@ async function ensurePlaced(ctx: Context, out_trade_no: string): Promise<Ensured
     if (trade === null) throw new Error(`trade ${out_trade_no} vanished`);
     const held = trade as PlacingTrade;
     if (held.trade_state === 'SUCCESS' || held.trade_state === 'REFUND') throw new AppError('order_paid');
-    if (held.trade_state !== 'NOTPAY') return { outcome: 'dead' };
+    if (held.trade_state !== 'NOTPAY' && held.trade_state !== 'USERPAYING') return { outcome: 'dead' };
     const prepay_id = livePrepayId(held, ctx.now());
     if (prepay_id !== undefined) return { outcome: 'placed', trade: held, prepay_id };
     if (await claim(ctx, out_trade_no)) return place(ctx, held);

@@ -115,6 +115,18 @@ describe('one tap', () => {
     }
   });
 
+  test('a second tap while WeChat says the payer is entering the password: the same number, no second one', async () => {
+    const { order_no } = await shopper.order();
+    const first = await tap(order_no);
+    const { appid, mch_id } = counter.ctx.pay;
+    await counter.ctx.settle({
+      source: 'query',
+      report: { appid, mch_id, out_trade_no: first.out_trade_no, trade_state: 'USERPAYING' },
+    });
+    expect((await tap(order_no)).prepay_id).toBe(first.prepay_id);
+    expect(await tradesOf(order_no)).toHaveLength(1);
+  });
+
   test('a second tap later is answered without asking WeChat', async () => {
     const { order_no } = await shopper.order();
     const first = await tap(order_no);
