@@ -94,6 +94,12 @@ export interface ErrorBody {
 
 export class AppError extends Error {
   override readonly name = 'AppError';
+
+  /** By name: Next keeps a copy of a module for pages and one for routes, and both meet in one process. */
+  static [Symbol.hasInstance](thrown: unknown): boolean {
+    return thrown instanceof Error && thrown.name === 'AppError';
+  }
+
   readonly code: ErrorCode;
   /** Path of the input that is wrong, as the caller wrote it: `items.0.quantity`. */
   readonly field: string | undefined;

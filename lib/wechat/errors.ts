@@ -8,6 +8,12 @@ export type Outcome = 'refused' | 'unknown';
 
 export class WechatError extends Error {
   override readonly name = 'WechatError';
+
+  /** By name: Next keeps a copy of a module for pages and one for routes, and both meet in one process. */
+  static [Symbol.hasInstance](thrown: unknown): boolean {
+    return thrown instanceof Error && thrown.name === 'WechatError';
+  }
+
   readonly outcome: Outcome;
   /** WeChat's own code (`ORDERPAID`, `PARAM_ERROR`, …) or ours: `NO_ANSWER`, `BAD_ANSWER`, `BAD_SIGNATURE`, `HTTP_502`. */
   readonly code: string;
@@ -38,6 +44,12 @@ export type NotificationVerdict =
 
 export class NotificationError extends Error {
   override readonly name = 'NotificationError';
+
+  /** By name: Next keeps a copy of a module for pages and one for routes, and both meet in one process. */
+  static [Symbol.hasInstance](thrown: unknown): boolean {
+    return thrown instanceof Error && thrown.name === 'NotificationError';
+  }
+
   readonly verdict: NotificationVerdict;
 
   constructor(verdict: NotificationVerdict, message: string, cause?: unknown) {

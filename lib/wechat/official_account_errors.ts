@@ -58,6 +58,12 @@ const PASSING: ReadonlySet<number> = new Set([-1, 45011]);
 
 export class OfficialAccountError extends Error {
   override readonly name = 'OfficialAccountError';
+
+  /** By name, as WechatError. */
+  static [Symbol.hasInstance](thrown: unknown): boolean {
+    return thrown instanceof Error && thrown.name === 'OfficialAccountError';
+  }
+
   /** `refused`: WeChat said no. `unknown`: busy, too often, or no answer: trying again may help. */
   readonly outcome: Outcome;
   /** WeChat's number; absent when it did not answer as itself. */
