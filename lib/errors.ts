@@ -96,7 +96,7 @@ export class AppError extends Error {
   override readonly name = 'AppError';
 
   /** By name: Next keeps a copy of a module for pages and one for routes, and both meet in one process. */
-  static [Symbol.hasInstance](thrown: unknown): boolean {
+  static override [Symbol.hasInstance](thrown: unknown): boolean {
     return thrown instanceof Error && thrown.name === 'AppError';
   }
 

@@ -10,7 +10,7 @@ export class WechatError extends Error {
   override readonly name = 'WechatError';
 
   /** By name: Next keeps a copy of a module for pages and one for routes, and both meet in one process. */
-  static [Symbol.hasInstance](thrown: unknown): boolean {
+  static override [Symbol.hasInstance](thrown: unknown): boolean {
     return thrown instanceof Error && thrown.name === 'WechatError';
   }
 
@@ -46,7 +46,7 @@ export class NotificationError extends Error {
   override readonly name = 'NotificationError';
 
   /** By name: Next keeps a copy of a module for pages and one for routes, and both meet in one process. */
-  static [Symbol.hasInstance](thrown: unknown): boolean {
+  static override [Symbol.hasInstance](thrown: unknown): boolean {
     return thrown instanceof Error && thrown.name === 'NotificationError';
   }
 

@@ -60,7 +60,7 @@ export class OfficialAccountError extends Error {
   override readonly name = 'OfficialAccountError';
 
   /** By name, as WechatError. */
-  static [Symbol.hasInstance](thrown: unknown): boolean {
+  static override [Symbol.hasInstance](thrown: unknown): boolean {
     return thrown instanceof Error && thrown.name === 'OfficialAccountError';
   }
 
