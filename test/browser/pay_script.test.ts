@@ -397,6 +397,7 @@ describe('polling', () => {
     stage.serve(async (route) => {
       open_requests += 1;
       most = Math.max(most, open_requests);
+      await stage.page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
       await breathe();
       open_requests -= 1;
       await route.fulfill({
