@@ -130,7 +130,8 @@ export async function showsState({ page }: Visit, ...states: string[]): Promise<
   return (await page.locator(wanted).getAttribute('data-state')) ?? '';
 }
 
-export const title = ({ page }: Visit): Promise<string> => page.getByTestId('result-title').innerText();
+export const title = ({ page }: Visit): Promise<string | null> =>
+  page.getByTestId('result-title').textContent();
 
 export interface BridgeCall {
   name: string;
@@ -175,4 +176,24 @@ export async function onlyTrade(shop: Shop, order_no: string): Promise<string> {
   const { trades } = await books(shop, order_no);
   expect(trades).toHaveLength(1);
   return trades[0]?.out_trade_no ?? '';
+}
+
+/** How often WeChat was called at one of its doors about a trade, such as `/pay/unifiedorder`. */
+export async function callsTo({ control }: Shop, path: string, out_trade_no: string): Promise<number> {
+  const query = new URLSearchParams({ path, out_trade_no });
+  return (await control<{ entries: unknown[] }>(`log?${query}`)).entries.length;
+}
+
+/** Waits until a question to the database has the wanted answer; rows are written by other processes. */
+export async function until<Answer>(
+  ask: () => Promise<Answer>,
+  wanted: (answer: Answer) => boolean,
+): Promise<Answer> {
+  const give_up_at = Date.now() + 15_000;
+  for (;;) {
+    const answer = await ask();
+    if (wanted(answer)) return answer;
+    if (Date.now() > give_up_at) throw new Error(`it never came: ${JSON.stringify(answer)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
