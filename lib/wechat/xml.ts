@@ -3,7 +3,6 @@
  * entities of one's own, comments, attributes, nesting, duplicates and anything else WeChat has no need to send.
  */
 import { XMLParser } from 'fast-xml-parser';
-import { readPlainXml } from './xml_plain.ts';
 
 /** Field name to text. No prototype, so a field named like one of its members is only a field. */
 export type XmlFields = Record<string, string>;
@@ -18,7 +17,6 @@ export const MAX_XML_BYTES = 64 * 1024;
 
 const MAX_FIELDS = 100;
 const MAX_FIELD_LENGTH = 8192;
-const limits = { max_fields: MAX_FIELDS, max_field_length: MAX_FIELD_LENGTH };
 const FIELD_NAME = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
 const CONTROL_CHARACTER = /[^\P{Cc}\t\n\r]/u;
 const MARKUP_DECLARATION = /<!(?!\[CDATA\[)/;
@@ -58,8 +56,6 @@ export function parseXml(raw: Uint8Array, root = 'xml', max_bytes = MAX_XML_BYTE
   } catch (cause) {
     throw new XmlError('not UTF-8', { cause });
   }
-  const plain = readPlainXml(text, root, limits);
-  if (plain !== undefined) return plain;
   refuseWhatTheParserWouldTake(text);
   let document: unknown;
   try {
