@@ -3,6 +3,8 @@
  * says what is wrong, all of it, and leaves.
  */
 export async function register(): Promise<void> {
+  // Next compiles this file for its edge runtime too, which has no files to read settings from.
+  if (process.env.NEXT_RUNTIME !== 'nodejs') return;
   const { config, ConfigError } = await import('./lib/config.ts');
   try {
     config();
