@@ -9,7 +9,7 @@ import type { Environment } from './paths.ts';
 import { freePort } from './ports.ts';
 import { type Binaries, postgresAccount, postgresBinaries, system_dir } from './postgres_binaries.ts';
 import { postgresHome } from './postgres_home.ts';
-import { databaseUrl, ensureDatabase, findRunning, forgetStranger } from './postgres_running.ts';
+import { databaseUrl, ensureDatabase, findRunning, forgetStranger, isServing } from './postgres_running.ts';
 
 export interface Postgres {
   /** The address of a database of this server, with user and password. */
@@ -116,7 +116,7 @@ async function stopServer(home: string, binaries: Binaries): Promise<void> {
   const stop = (mode: string, seconds: string): Promise<Ended> =>
     run(home, binaries, binaries.pg_ctl, ['stop', '-D', cluster, '-m', mode, '-w', '-t', seconds, '-s']);
   const stopped = await stop('fast', '20');
-  if (stopped.code === 0 || !existsSync(join(cluster, 'postmaster.pid'))) return;
+  if (stopped.code === 0 || !isServing(cluster)) return;
   const forced = await stop('immediate', '10');
   if (forced.code !== 0) throw new Fault(`PostgreSQL in ${home} did not stop. ${reasonIn(forced.output)}`);
 }

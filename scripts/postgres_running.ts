@@ -37,6 +37,12 @@ export async function findRunning(cluster: string, login: Login): Promise<number
   }
 }
 
+/** True if a server process holds this cluster, whether it answers or not. */
+export function isServing(cluster: string): boolean {
+  const lock = readLock(cluster);
+  return lock !== undefined && isServerOf(cluster, lock.pid);
+}
+
 /** Removes a lock file whose process number now belongs to a program that is no PostgreSQL of this cluster. */
 export function forgetStranger(cluster: string): void {
   const lock = readLock(cluster);
