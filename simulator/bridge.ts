@@ -6,6 +6,7 @@ import { type Answer, type Call, type Door, type Family, json } from './http.ts'
 import { orderBehind, payerFor, payOrder, Refusal } from './orders.ts';
 import { type Invocation, merchantOf, type Platform, userOf } from './platform.ts';
 import { signV2 } from './sign_v2.ts';
+import { merchantSigned } from './sign_v3.ts';
 import { type Order, orderKey } from './store.ts';
 
 const NAME = 'get_brand_wcpay_request';
@@ -101,14 +102,26 @@ function checkPayment(platform: Platform, invoked: Invoked): { order: Order; pre
   }
   const merchant = merchantOf(platform, order.mch_id);
   if (merchant === undefined) throw lacking('total_fee', `merchant ${order.mch_id} is gone`);
-  const { paySign, ...signed } = p;
+  const { paySign = '', ...signed } = p;
+  // A prepay_id of API v3 is started with the merchant's RSA key, one of v2 with the API v2 key, never crosswise.
+  const expected = order.api === 'v3' ? 'RSA' : order.sign_type;
   const right =
-    order.sign_type === p.signType && signV2(signed, order.sign_type, merchant.api_v2_key) === paySign;
+    p.signType === expected &&
+    (order.api === 'v3'
+      ? merchantSigned(
+          platform,
+          order.mch_id,
+          `${p.appId}\n${p.timeStamp}\n${p.nonceStr}\n${p.package}\n`,
+          paySign,
+        )
+      : signV2(signed, order.sign_type, merchant.api_v2_key) === paySign);
   if (!right) {
     const why =
-      order.sign_type === p.signType
-        ? 'paySign does not fit appId, nonceStr, package, signType, timeStamp and the API v2 key'
-        : `signType is ${p.signType}, the order was placed with ${order.sign_type}`;
+      p.signType !== expected
+        ? `signType is ${p.signType}, the order is of API ${order.api} and was placed with ${expected}`
+        : order.api === 'v3'
+          ? "paySign does not fit appId, timeStamp, nonceStr, package and the merchant certificate's key"
+          : 'paySign does not fit appId, nonceStr, package, signType, timeStamp and the API v2 key';
     throw new TurnedAway(`${NAME}:cancel`, '支付验证签名失败', why);
   }
   if (order.payment !== undefined) {

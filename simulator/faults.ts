@@ -67,6 +67,19 @@ export const FAULTS: Record<string, FaultDefinition> = {
     door: '/pay/closeorder',
     parameters: { openid: '' },
   },
+  answer_probe: call(
+    '签名探测应答',
+    'The answer carries a deliberately wrong signature, WECHATPAY/SIGNTEST/… (API v3).',
+  ),
+  answer_unsigned: call('应答没有签名', 'The answer carries no Wechatpay headers (API v3).'),
+  answer_wrong_serial: call('应答证书序列号未知', 'The answer names a serial nobody was given (API v3).'),
+  answer_stale: {
+    ...call('应答时间过旧', 'The answer is signed with a time age_s ago (API v3).'),
+    parameters: { age_s: 600 },
+    number_means: 'age_s',
+  },
+  answer_tampered: call('应答内容被改', 'One digit of the body is changed after it was signed (API v3).'),
+  frequency_limited: call('频率超限', 'HTTP 429 FREQUENCY_LIMITED, nothing was done (API v3).'),
   refund_not_enough: call(
     '退款余额不足',
     'A refund is refused for want of money: NOTENOUGH, nothing was started.',
@@ -149,6 +162,18 @@ export const FAULTS: Record<string, FaultDefinition> = {
   notify_extra_field: notify('通知含未知字段', 'Genuine, with a new field that takes part in the signature.'),
   notify_sign_type_present: notify('通知带 sign_type', 'Genuine, with a signed sign_type element.'),
   notify_doctype: notify('通知含 DOCTYPE', 'Correctly signed, with a DOCTYPE and an external entity.'),
+  notify_probe: notify('签名探测通知', 'A deliberately wrong signature, WECHATPAY/SIGNTEST/… (API v3).'),
+  notify_wrong_serial: notify(
+    '通知证书序列号未知',
+    'The notification names a serial nobody was given (API v3).',
+  ),
+  notify_stale: {
+    ...notify('通知时间过旧', 'Signed with a time age_s ago (API v3).'),
+    parameters: { age_s: 600 },
+    number_means: 'age_s',
+  },
+  notify_tampered: notify('通知内容被改', 'The body is changed after it was signed (API v3).'),
+  notify_other_key: notify('通知换了密钥', 'Well signed, but sealed under another key (API v3).'),
   notify_cut: notify('通知只发一半', 'Half of the body is sent, then the line is cut.'),
 };
 
@@ -276,8 +301,23 @@ export function createFaults(doors: () => string[]) {
   };
 }
 
+/** A `*` at the end stands for anything, elsewhere for one part of the path. */
 function matches(pattern: string, path: string): boolean {
-  return pattern.endsWith('*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
+  if (pattern.endsWith('*')) return startsLike(pattern.slice(0, -1), path);
+  const parts = path.split('/');
+  const wanted = pattern.split('/');
+  return parts.length === wanted.length && wanted.every((part, i) => part === '*' || part === parts[i]);
+}
+
+function startsLike(pattern: string, path: string): boolean {
+  const parts = path.split('/');
+  const wanted = pattern.split('/');
+  return wanted.every((part, i) => {
+    const last = i === wanted.length - 1;
+    const there = parts[i];
+    if (there === undefined) return false;
+    return part === '*' || part === there || (last && there.startsWith(part));
+  });
 }
 
 function asObject(full: string, how: unknown): Record<string, unknown> {

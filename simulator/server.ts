@@ -19,6 +19,7 @@ import { createKeyring } from './keys.ts';
 import { createLog } from './log.ts';
 import { createNotifier } from './notify.ts';
 import { notificationV2 } from './notify_v2.ts';
+import { notificationV3 } from './notify_v3.ts';
 import { oauthPage, sns } from './oauth.ts';
 import { pages } from './pages.ts';
 import { payV2 } from './pay_v2.ts';
@@ -27,6 +28,7 @@ import type { Platform } from './platform.ts';
 import { refundV2 } from './refund_v2.ts';
 import { createRefundTimeline } from './refunds.ts';
 import { type MerchantMode, openStore } from './store.ts';
+import { v3 } from './v3.ts';
 
 export type SimulatorOptions = {
   /** Default 127.0.0.1. */
@@ -96,6 +98,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     payV2,
     refundV2,
     billV2,
+    v3,
     oauthPage,
     sns,
     cgiBin,
@@ -110,7 +113,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     ids: createIds(options.seed, store.state),
     faults: createFaults(() => families.filter((f) => f.logged).flatMap((f) => Object.keys(f.doors))),
     log: createLog(options.log_size ?? 2000),
-    notifier: createNotifier(() => platform, { v2: notificationV2, v3: undefined }),
+    notifier: createNotifier(() => platform, { v2: notificationV2, v3: notificationV3 }),
     refunds: createRefundTimeline(() => platform),
     keyring: createKeyring(options.seed ?? DEMO_SEED),
     strict: options.strict ?? false,

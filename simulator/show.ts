@@ -3,6 +3,7 @@
 
 import { settledByTime } from './orders.ts';
 import type { Platform } from './platform.ts';
+import { merchantCertificate, platformCertificate as platformCertificateOf, publicKeyId } from './sign_v3.ts';
 import type { Notification, Order } from './store.ts';
 import { beijing14, beijingIso } from './time.ts';
 
@@ -56,9 +57,9 @@ export function showConfig(platform: Platform) {
   const { state } = platform.store;
   const [account] = state.accounts;
   const { keyring } = platform;
-  const platformCertificate = keyring.certificate('platform', 'Tenpay.com sign platform');
+  const platformCertificate = platformCertificateOf(platform);
   const merchants = state.merchants.map((m) => {
-    const own = keyring.certificate(`merchant ${m.mch_id}`, m.mch_id, 'client');
+    const own = merchantCertificate(platform, m.mch_id);
     return {
       mch_id: m.mch_id,
       appid: m.appid,
@@ -71,7 +72,7 @@ export function showConfig(platform: Platform) {
       merchant_cert_serial: own.serial,
       platform_cert_pem: platformCertificate.cert_pem,
       platform_cert_serial: platformCertificate.serial,
-      platform_public_key_id: `PUB_KEY_ID_0${m.mch_id}2024010100000000000000000000`,
+      platform_public_key_id: publicKeyId(m.mch_id),
       platform_public_key_pem: keyring.publicPem('platform public key'),
       products: m.products,
       balance_fen: m.balance_fen,
