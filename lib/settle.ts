@@ -44,8 +44,9 @@ const moveRows = Object.entries(tradeMoves)
 /*
  * Reading guide. `locked` takes the rows in one global order (order, then trade), so two batches never deadlock;
  * after it nobody else can move them, and READ COMMITTED hands us their latest version. `judged` compares field
- * by field. `ranked` lets only one of several messages in a batch act: the first that tells of money, else the first. The
- * rest writes.
+ * by field. `ranked` lets only one of several messages in a batch act: the first that tells of money, else the
+ * first. The rest writes. `moved` asks for no state on purpose: its WHERE would look at our snapshot, which may be
+ * older than what the lock waited for; the guard is the lock, and `held` is what the row is.
  */
 const before = `
 WITH evidence AS MATERIALIZED (
@@ -115,7 +116,7 @@ const after = `::json) AS e(
     surplus = CASE WHEN a.move <> 'SUCCESS' OR a.takes_order THEN NULL
                    WHEN a.order_state = 'CLOSED' THEN 'late' ELSE 'double' END
   FROM acting a
-  WHERE t.out_trade_no = a.out_trade_no AND t.trade_state = a.held
+  WHERE t.out_trade_no = a.out_trade_no
   RETURNING a.ord, t.out_trade_no, t.surplus
 ), served AS (
   UPDATE "order" o SET state = 'SUCCESS', paid_at = a.success_at, paid_trade_no = a.out_trade_no

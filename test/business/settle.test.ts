@@ -169,6 +169,20 @@ describe('money that is more than was asked for', () => {
 });
 
 describe('many at once', () => {
+  test('closed by another process while this payment waited for the row: applied all the same', async () => {
+    const made = await makeTrade(db);
+    let settling: Promise<Settled> | undefined;
+    await db.$transaction(async (tx) => {
+      await tx.order.update({ where: { order_no: made.order_no }, data: { state: 'CLOSED' } });
+      await tx.trade.update({ where: { out_trade_no: made.out_trade_no }, data: { trade_state: 'CLOSED' } });
+      settling = settleOne(byNotification(paidReport(made)));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    });
+    expect(await settling).toMatchObject({ verdict: 'applied', surplus: 'late' });
+    const { trade, order } = await stateOf(made);
+    expect([trade.trade_state, trade.surplus, order.state]).toEqual(['SUCCESS', 'late', 'CLOSED']);
+  });
+
   test.each([
     ['closed, then paid', false],
     ['paid, then closed', true],
