@@ -258,19 +258,24 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     if (parsed.success) values[name] = parsed.data;
     else fault(name, raw === undefined || raw === '' ? 'is missing' : firstIssue(parsed.error));
   }
-  const config = values as Config;
-  if (faults.length === 0) checkTogether(config, environment, fault);
+  const told = new Set(faults.map(({ setting }) => setting));
+  checkTogether(values as Partial<Config>, environment, (setting, text) => {
+    if (!told.has(setting)) fault(setting, text);
+  });
   if (faults.length > 0) throw new ConfigError(faults);
-  return config;
+  return values as Config;
 }
 
 function firstIssue(error: z.ZodError): string {
   return `must be ${error.issues[0]?.message ?? 'valid'}`;
 }
 
-/** What no single setting can show: simulator addresses, plain http, and TLS switched off behind our back. */
+/**
+ * What no single setting can show: simulator addresses, plain http, and TLS switched off behind our back. A setting that
+ * is faulty by itself is absent here and has been told already.
+ */
 function checkTogether(
-  config: Config,
+  config: Partial<Config>,
   environment: Record<string, string | undefined>,
   fault: (setting: SettingName, text: string) => void,
 ): void {
@@ -290,7 +295,7 @@ function checkTogether(
       );
     }
   }
-  if (!consents && !config.PUBLIC_URL.startsWith('https://')) {
+  if (!consents && config.PUBLIC_URL?.startsWith('https://') === false) {
     fault('PUBLIC_URL', 'must be https: WeChat delivers notifications and cookies are kept only there');
   }
   if (!consents && config.WECHAT_PAY_CA !== undefined) {
@@ -306,12 +311,12 @@ function checkTogether(
 }
 
 /** What each version needs, and keys that do not belong together: told here, with names, not at the first payment. */
-function checkKeys(config: Config, fault: (setting: SettingName, text: string) => void): void {
-  const needed: SettingName[] =
-    config.WECHAT_API_VERSION === 'v2'
-      ? ['WECHAT_API_V2_KEY']
-      : ['WECHAT_API_V3_KEY', 'WECHAT_MERCHANT_CERTIFICATE', 'WECHAT_MERCHANT_KEY'];
-  for (const name of needed) {
+function checkKeys(config: Partial<Config>, fault: (setting: SettingName, text: string) => void): void {
+  const needed: Record<Config['WECHAT_API_VERSION'], SettingName[]> = {
+    v2: ['WECHAT_API_V2_KEY'],
+    v3: ['WECHAT_API_V3_KEY', 'WECHAT_MERCHANT_CERTIFICATE', 'WECHAT_MERCHANT_KEY'],
+  };
+  for (const name of config.WECHAT_API_VERSION === undefined ? [] : needed[config.WECHAT_API_VERSION]) {
     if (config[name] === undefined) fault(name, `is missing; API ${config.WECHAT_API_VERSION} needs it`);
   }
   const pairs = [
