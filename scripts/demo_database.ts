@@ -28,6 +28,8 @@ export async function takeDatabase(life: Life, data_dir: string): Promise<string
   );
   const url = postgres.url(database_name);
   if (postgres.reused) note('it still ran from an earlier start');
+  if (!postgres.home.startsWith(data_dir))
+    note(`its user cannot enter this folder: its files lie in ${postgres.home}`);
   const release = await holdDatabase(life, url);
   life.onEnd('PostgreSQL', async () => {
     await release();

@@ -7,7 +7,6 @@ import { type Child, startChild } from './children.ts';
 import { admin_name, prepareDatabase, refuseForeignTrades, takeDatabase } from './demo_database.ts';
 import { demoEnvironment, type SimulatorConfig } from './demo_settings.ts';
 import { Fault } from './fault.ts';
-import { ensureGenerated } from './generated.ts';
 import type { Life } from './life.ts';
 import { dataDir, type Environment } from './paths.ts';
 import { choosePort, freePort, isFree } from './ports.ts';
@@ -46,7 +45,6 @@ export async function startStack(life: Life, mode: Mode): Promise<void> {
     return child;
   };
 
-  await go('generating the Prisma client', () => ensureGenerated({ signal: life.signal }));
   if (mode === 'production' && !isBuilt()) {
     await go('building the app (only when its sources changed)', () => build({ signal: life.signal }));
   }

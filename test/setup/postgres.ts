@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { TestProject } from 'vitest/node';
+import { ensureGenerated } from '../../scripts/generated.ts';
 
 export interface TestServer {
   server_url: string;
@@ -16,6 +17,7 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await ensureGenerated();
   const keeper = spawn(process.execPath, [new URL('postgres_keeper.ts', import.meta.url).pathname], {
     stdio: ['pipe', 'pipe', 'inherit'],
     // Ctrl-C is for the run; the keeper goes when the run has gone.
