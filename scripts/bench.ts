@@ -5,21 +5,23 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Bench } from './bench/bench.ts';
 import { measureNotifications } from './bench/notifications.ts';
+import { measurePayPage } from './bench/pay_page.ts';
 import { createRandom } from './bench/random.ts';
 import { asJson, asMarkdown, asText } from './bench/report.ts';
 import { allKept, type Measure } from './bench/results.ts';
+import { createSite, type Site } from './bench/site.ts';
 import { Fault, runScript } from './fault.ts';
 import { liveWhile } from './life.ts';
 import { dataDir } from './paths.ts';
 import { note } from './progress.ts';
 
-type Run = (bench: Bench, quick: boolean) => Promise<Measure>;
+type Run = (site: Site, quick: boolean) => Promise<Measure>;
 
 const measures: Record<string, Run> = {
-  notifications: (bench, quick) =>
-    measureNotifications(bench, quick ? { rounds: 5, turn_s: 2.5 } : { rounds: 9, turn_s: 6 }),
+  notifications: (site, quick) =>
+    measureNotifications(site, quick ? { rounds: 5, turn_s: 2.5 } : { rounds: 9, turn_s: 6 }),
+  pay_page: (site, quick) => measurePayPage(site, { rounds: quick ? 7 : 21 }),
 };
 
 await runScript(() => {
@@ -52,18 +54,18 @@ await runScript(() => {
     );
     const log_dir = join(dataDir(), 'logs');
     mkdirSync(log_dir, { recursive: true });
-    const bench: Bench = {
+    const site = await createSite({
       life,
       dir,
       log_dir,
       random: createRandom(seed),
       ...(values.profile === undefined ? {} : { profile_dir: resolve(values.profile) }),
-    };
+    });
     note(`seed ${seed}; logs of the servers in ${log_dir}`);
     const results: Measure[] = [];
     for (const name of chosen) {
       const measure = measures[name];
-      if (measure !== undefined) results.push(await measure(bench, values.quick));
+      if (measure !== undefined) results.push(await measure(site, values.quick));
     }
     const report = {
       command: `npm run bench --${values.quick ? ' --quick' : ''}${seed === 1 ? '' : ` --seed ${seed}`}`,

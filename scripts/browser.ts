@@ -1,11 +1,11 @@
-// Finds a Chromium on any machine and launches it for tests: the one CHROMIUM_PATH names, an installed one, else the
+// Finds a Chromium on any machine and launches it: the one CHROMIUM_PATH names, an installed one, else the
 // one that npm brought. Downloads nothing and unpacks nowhere but into node_modules/.cache.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Browser, chromium, type LaunchOptions } from 'playwright-core';
-import { inProject } from '../../scripts/paths.ts';
+import { inProject } from './paths.ts';
 
 interface Chromium {
   path: string;

@@ -1,25 +1,14 @@
 // Notifications per second, durable: the production route beside Next's own floor, beside the ordinary way to write
 // the same thing, and the lean door for information. Alternating rounds in one run; the books are checked after each.
-import { cpSync, mkdirSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
-import pg from 'pg';
-import { prepareQueues } from '../../lib/queues.ts';
-import { build, isBuilt } from '../building.ts';
 import { Fault } from '../fault.ts';
-import { ensureGenerated } from '../generated.ts';
-import type { Life } from '../life.ts';
-import { migrate } from '../migrations.ts';
-import { inProject } from '../paths.ts';
 import { freePort } from '../ports.ts';
-import { startPostgres } from '../postgres.ts';
 import { note, step } from '../progress.ts';
-import { runNode } from '../run_tool.ts';
-import type { Bench } from './bench.ts';
 import { type Books, counterBooks, echoBooks, peerBooks, peerTables } from './books.ts';
 import { type LoadResult, runLoad } from './load.ts';
-import { type Account, makeAccount, makeMessages, makeTrades } from './messages.ts';
-import { cpuOf, startServer } from './processes.ts';
+import { makeMessages, makeTrades } from './messages.ts';
+import { cpuOf } from './processes.ts';
 import type { Comparison, Measure, Party } from './results.ts';
+import type { Served, Site } from './site.ts';
 import { median, ratioOfRounds, turnsOf } from './statistics.ts';
 
 export interface NotificationPlan {
@@ -30,10 +19,7 @@ export interface NotificationPlan {
 
 const connections = 64;
 const duplicate_share = 0.1;
-const warm_up_messages = 1_500;
-const next_cli = 'node_modules/next/dist/bin/next';
-/** So that no checkpoint falls into one turn and not into the other. What makes a commit durable is untouched. */
-const postgres_settings = ['max_wal_size=4GB', 'checkpoint_timeout=30min'];
+const warm_up_messages = 3_000;
 
 interface Server {
   name: string;
@@ -49,14 +35,11 @@ interface TurnResult extends LoadResult {
 }
 
 /** Starts the peers, lets them take turns, and compares. Throws a Fault when a server answered wrongly. */
-export async function measureNotifications(bench: Bench, plan: NotificationPlan): Promise<Measure> {
-  const account = makeAccount(bench.random);
-  const servers = await startServers(bench, account);
+export async function measureNotifications(site: Site, plan: NotificationPlan): Promise<Measure> {
+  const servers = await startServers(site);
   const rates = new Map<Server, number>();
   for (const server of servers) {
-    const warm = await step(`warming up ${server.name}`, () =>
-      turn(bench, account, server, warm_up_messages),
-    );
+    const warm = await step(`warming up ${server.name}`, () => turn(site, server, warm_up_messages));
     rates.set(server, warm.per_s);
   }
   const results = new Map<Server, TurnResult[]>(servers.map((server) => [server, []]));
@@ -64,7 +47,7 @@ export async function measureNotifications(bench: Bench, plan: NotificationPlan)
     for (const server of turnsOf(servers, round)) {
       const messages = Math.max(connections * 4, Math.round((rates.get(server) ?? 0) * plan.turn_s));
       const title = `round ${round + 1} of ${plan.rounds}: ${messages} notifications to ${server.name}`;
-      const result = await step(title, () => turn(bench, account, server, messages));
+      const result = await step(title, () => turn(site, server, messages));
       note(`${Math.round(result.per_s)}/s`);
       rates.set(server, result.per_s);
       results.get(server)?.push(result);
@@ -120,10 +103,10 @@ function measureOf(parties: Party[], plan: NotificationPlan): Measure {
   };
 }
 
-async function turn(bench: Bench, account: Account, server: Server, messages: number): Promise<TurnResult> {
-  const trades = makeTrades(bench.random, Math.round(messages / (1 + duplicate_share)));
+async function turn(site: Site, server: Server, messages: number): Promise<TurnResult> {
+  const trades = makeTrades(site.random, Math.round(messages / (1 + duplicate_share)));
   await server.books.add(trades);
-  const sent = makeMessages(bench.random, account, trades, duplicate_share);
+  const sent = makeMessages(site.random, site.account, trades, duplicate_share);
   const acknowledged = new Set<string>();
   let refused = 0;
   const cpu_before = cpuOf(server.pid);
@@ -131,7 +114,7 @@ async function turn(bench: Bench, account: Account, server: Server, messages: nu
     url: server.url,
     messages: sent,
     connections,
-    signal: bench.life.signal,
+    signal: site.life.signal,
     onAnswer: ({ trade, body }, status, answer) => {
       if (server.isRight(body, status, answer)) acknowledged.add(trade.out_trade_no);
       else refused += 1;
@@ -148,159 +131,67 @@ async function turn(bench: Bench, account: Account, server: Server, messages: nu
   return { ...load, cpu_us };
 }
 
+function isEcho(sent: Buffer, status: number, body: string): boolean {
+  return status === 200 && body === sent.toString();
+}
+
 function saysSuccess(_sent: Buffer, status: number, body: string): boolean {
   return status === 200 && /<return_code>(<!\[CDATA\[)?SUCCESS(\]\]>)?<\/return_code>/.test(body);
 }
 
-async function startServers(bench: Bench, account: Account): Promise<Server[]> {
-  const { life, dir, log_dir } = bench;
-  await step('generating the Prisma client', () => ensureGenerated({ signal: life.signal }));
-  if (!isBuilt()) {
-    await step('building the app (only when its sources changed)', () => build({ signal: life.signal }));
-  }
-  const echo_dir = await step("building Next's own echo", () => buildEcho(bench));
-  const databases = await step('starting PostgreSQL', () => startDatabases(life, dir));
-
-  const settings = {
-    DATABASE_URL: databases.counter_url,
-    PUBLIC_URL: 'https://shop.example.com',
-    SESSION_PASSWORD: bench.random.text(40, 'abcdefghijklmnopqrstuvwxyz'),
-    SHOP_NAME: '柜台小店',
-    WECHAT_APPID: account.appid,
-    WECHAT_APP_SECRET: bench.random.text(32, '0123456789abcdef'),
-    WECHAT_MCH_ID: account.mch_id,
-    WECHAT_API_V2_KEY: account.api_v2_key,
-    WECHAT_SIGN_TYPE: 'MD5',
-  };
-  const ports = {
-    route: await freePort(),
-    echo: await freePort(),
-    express: await freePort(),
-    door: await freePort(),
-  };
-  const nextArgs = (port: number, ...where: string[]) => [
-    'start',
-    ...where,
-    '-H',
-    '127.0.0.1',
-    '-p',
-    String(port),
-  ];
-  return step('starting the servers', async () => {
-    const route = await startServer(life, {
-      name: 'bench-next-route',
-      script: next_cli,
-      args: nextArgs(ports.route),
-      environment: { ...settings, ...profiled(bench, 'route') },
-      port: ports.route,
-      log_dir,
-    });
-    const echo = await startServer(life, {
-      name: 'bench-next-echo',
-      script: next_cli,
-      args: nextArgs(ports.echo, echo_dir),
-      environment: {},
-      port: ports.echo,
-      log_dir,
-    });
-    const express = await startServer(life, {
-      name: 'bench-express-peer',
-      script: 'scripts/bench/peers/express_tenpay.mjs',
-      environment: {
-        PORT: String(ports.express),
-        DATABASE_URL: databases.peer_url,
-        APPID: account.appid,
-        MCH_ID: account.mch_id,
-        API_KEY: account.api_v2_key,
-      },
-      port: ports.express,
-      log_dir,
-    });
-    const door = await startServer(life, {
-      name: 'bench-door',
-      script: 'scripts/door.ts',
-      environment: { ...settings, DOOR_PORT: String(ports.door), ...profiled(bench, 'door') },
-      port: ports.door,
-      log_dir,
-    });
-    const counter = counterBooks(databases.counter, account);
-    const at = (port: number, path: string): string => `http://127.0.0.1:${port}${path}`;
-    const payment = '/api/notify/v2/payment';
-    return [
-      {
-        name: 'our Next route',
-        url: at(ports.route, payment),
-        pid: route.pid,
-        books: counter,
-        isRight: saysSuccess,
-      },
-      {
-        name: "Next's own echo",
-        url: at(ports.echo, '/echo'),
-        pid: echo.pid,
-        books: echoBooks,
-        isRight: (sent, status, body) => status === 200 && body === sent.toString(),
-      },
-      {
-        name: 'Express 5 + tenpay + pg',
-        url: at(ports.express, '/notify'),
-        pid: express.pid,
-        books: peerBooks(databases.peer),
-        isRight: saysSuccess,
-      },
-      {
-        name: 'our lean door',
-        url: at(ports.door, payment),
-        pid: door.pid,
-        books: counter,
-        isRight: saysSuccess,
-      },
-    ];
-  });
-}
-
-function profiled({ profile_dir }: Bench, name: string): { NODE_OPTIONS?: string } {
-  if (profile_dir === undefined) return {};
-  return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${join(profile_dir, name)}` };
-}
-
-async function buildEcho({ life, dir }: Bench): Promise<string> {
-  const echo_dir = join(dir, 'next_echo');
-  mkdirSync(echo_dir);
-  cpSync(inProject('scripts', 'bench', 'peers', 'next_echo'), echo_dir, { recursive: true });
-  symlinkSync(inProject('node_modules'), join(echo_dir, 'node_modules'), 'junction');
-  const environment = { ...process.env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1' };
-  const built = await runNode(next_cli, ['build', echo_dir], { signal: life.signal, environment });
-  if (built.code !== 0) throw new Fault(`Next's own echo could not be built:\n${built.output}`);
-  return echo_dir;
-}
-
-interface Databases {
-  counter_url: string;
-  counter: pg.Client;
-  peer_url: string;
-  peer: pg.Client;
-}
-
-async function startDatabases(life: Life, dir: string): Promise<Databases> {
-  const postgres = await startPostgres(dir, {
-    database: 'counter',
-    settings: postgres_settings,
-    copy_dir: dir,
-  });
-  life.onEnd('PostgreSQL', postgres.stop);
-  const counter_url = postgres.url('counter');
-  const peer_url = postgres.url('peer');
-  await migrate(counter_url, () => prepareQueues(counter_url));
-  const counter = new pg.Client({ connectionString: counter_url });
-  await counter.connect();
-  life.onEnd("the bench's own connections", async () => {
-    await counter.end();
-    await peer.end();
-  });
-  await counter.query('create database peer');
-  const peer = new pg.Client({ connectionString: peer_url });
-  await peer.connect();
+async function startServers(site: Site): Promise<Server[]> {
+  const { account, settings } = site;
+  const app = await site.app();
+  const tiny = await site.tiny();
+  const { counter_url, counter, peer_url, peer } = await site.databases();
   await peer.query(peerTables);
-  return { counter_url, counter, peer_url, peer };
+  const { express, door } = await step('starting the Express peer and the lean door', async () => {
+    const express_port = await freePort();
+    const door_port = await freePort();
+    return {
+      express: await site.serve(
+        {
+          name: 'bench-express',
+          script: 'scripts/bench/peers/express_tenpay.mjs',
+          environment: {
+            PORT: String(express_port),
+            DATABASE_URL: peer_url,
+            APPID: account.appid,
+            MCH_ID: account.mch_id,
+            API_KEY: account.api_v2_key,
+          },
+        },
+        express_port,
+      ),
+      door: await site.serve(
+        {
+          name: 'bench-door',
+          script: 'scripts/door.ts',
+          environment: { ...settings, DATABASE_URL: counter_url, DOOR_PORT: String(door_port) },
+        },
+        door_port,
+      ),
+    };
+  });
+  const books = counterBooks(counter, account);
+  const server = (
+    name: string,
+    { origin, pid }: Served,
+    path: string,
+    its_books: Books,
+    isRight = saysSuccess,
+  ) => ({
+    name,
+    url: origin + path,
+    pid,
+    books: its_books,
+    isRight,
+  });
+  const payment = '/api/notify/v2/payment';
+  return [
+    server('our Next route', app, payment, books),
+    server("Next's own echo", tiny, '/echo', echoBooks, isEcho),
+    server('Express 5 + tenpay + pg', express, '/notify', peerBooks(peer)),
+    server('our lean door', door, payment, books),
+  ];
 }
