@@ -2,6 +2,7 @@
 
 import { createDecipheriv, createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createWechatPayV2 } from '../../lib/wechat/index.ts';
 import { identityOf, postSecurely } from './merchant_tls.ts';
 import { ACCEPTED, type Config, type Fields, fromXml, openWorld, sign, toXml, type World } from './world.ts';
 
@@ -268,5 +269,41 @@ describe('the console', () => {
     expect((await refundQuery({ out_refund_no: 'R-CLOSED' })).fields.refund_status_0).toBe('REFUNDCLOSE');
     expect((await refund(out_trade_no)).fields.result_code).toBe('SUCCESS');
     expect((await w.control('GET', `refunds?out_trade_no=${out_trade_no}`)).body.refunds).toHaveLength(2);
+  });
+});
+
+describe("the shop's own client, a witness that shares no code", () => {
+  it('refunds over TLS with its certificate and reads the notification', async () => {
+    const strict = await openWorld();
+    const { merchant } = strict;
+    const client = createWechatPayV2(
+      {
+        appid: merchant.appid,
+        mch_id: merchant.mch_id,
+        api_v2_key: merchant.api_v2_key,
+        sign_type: 'HMAC-SHA256',
+        base_url: strict.url,
+        certificate_base_url: strict.config.tls_url,
+        client_certificate: {
+          cert_pem: merchant.merchant_cert_pem,
+          key_pem: merchant.merchant_key_pem,
+          ca_pem: strict.config.ca_pem,
+        },
+      },
+      { fetch, now: () => new Date(), nonce: (length = 32) => 'n'.repeat(length) },
+    );
+    const { out_trade_no } = await strict.place();
+    await strict.pay({ out_trade_no });
+    await strict.settle();
+    strict.sink.arrivals.length = 0;
+    const own = { out_refund_no: 'R-1', out_trade_no, total_fen: 1288, refund_fen: 288 };
+    const placed = await client.placeRefund({ ...own, notify_url: strict.sink.url });
+    expect(placed.report).toMatchObject({ out_refund_no: 'R-1', status: 'PROCESSING' });
+    await strict.advance(5);
+    expect((await client.queryRefund('R-1')).report).toMatchObject({ status: 'SUCCESS', refund_fen: 288 });
+    const raw = Buffer.from(strict.sink.arrivals[0]?.raw ?? '');
+    const read = await client.readRefundNotification(raw, new Headers({ 'content-type': 'text/xml' }));
+    expect(read).toMatchObject({ out_refund_no: 'R-1', out_trade_no, status: 'SUCCESS' });
+    await strict.close();
   });
 });
