@@ -9,7 +9,19 @@ import type { Environment } from './paths.ts';
 /** What we read of the simulator's `/_sim/config`. */
 export interface SimulatorConfig {
   official_account: { appid: string; secret: string };
-  merchants: { mch_id: string; appid: string; api_v2_key: string; sign_type: string }[];
+  tls_url: string;
+  ca_pem: string;
+  merchants: {
+    mch_id: string;
+    appid: string;
+    api_v2_key: string;
+    api_v3_key: string;
+    sign_type: string;
+    merchant_cert_pem: string;
+    merchant_key_pem: string;
+    platform_public_key_id: string;
+    platform_public_key_pem: string;
+  }[];
 }
 
 export interface Addresses {
@@ -21,7 +33,7 @@ export interface Addresses {
 export function demoEnvironment(
   data_dir: string,
   { database_url, public_url, simulator_url }: Addresses,
-  { official_account, merchants }: SimulatorConfig,
+  { official_account, merchants, tls_url, ca_pem }: SimulatorConfig,
 ): Environment {
   const merchant = merchants.find(({ appid }) => appid === official_account.appid);
   if (merchant === undefined) throw new Fault('The simulator has no merchant bound to its official account.');
@@ -38,7 +50,14 @@ export function demoEnvironment(
     WECHAT_MCH_ID: merchant.mch_id,
     WECHAT_API_V2_KEY: merchant.api_v2_key,
     WECHAT_SIGN_TYPE: merchant.sign_type,
+    WECHAT_API_V3_KEY: merchant.api_v3_key,
+    WECHAT_MERCHANT_CERTIFICATE: merchant.merchant_cert_pem,
+    WECHAT_MERCHANT_KEY: merchant.merchant_key_pem,
+    WECHAT_PAY_PUBLIC_KEY_ID: merchant.platform_public_key_id,
+    WECHAT_PAY_PUBLIC_KEY: merchant.platform_public_key_pem,
     WECHAT_PAY_BASE_URL: simulator_url,
+    WECHAT_PAY_CERTIFICATE_BASE_URL: tls_url,
+    WECHAT_PAY_CA: ca_pem,
     WECHAT_API_BASE_URL: simulator_url,
     WECHAT_OPEN_BASE_URL: simulator_url,
     GUITAI_ALLOW_SIMULATOR: 'yes',
