@@ -16,7 +16,12 @@ const derive = promisify(argon2);
 const cost = { parallelism: 1, memory: 19_456, passes: 2, tagLength: 32 } as const;
 
 export const loginInput = z.strictObject({
-  username: z.string().min(1).max(64),
+  // PostgreSQL has no NUL in a text; nobody's name has one either.
+  username: z
+    .string()
+    .min(1)
+    .max(64)
+    .refine((name) => !name.includes('\u0000'), 'must not hold NUL'),
   password: z.string().min(1).max(256),
 });
 

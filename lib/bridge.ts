@@ -32,6 +32,6 @@ export async function recordBridgeResult(
     out_trade_no,
     kind: 'bridge_result',
     source: 'shopper',
-    data: { err_msg: err_msg.replaceAll('\u0000', '') },
+    data: { err_msg: err_msg.toWellFormed().replaceAll('\u0000', '') },
   });
 }
