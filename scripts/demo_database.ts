@@ -1,5 +1,6 @@
 // The database of a demo: the embedded one or the one DATABASE_URL names, held by one demo at a time, migrated, with
 // goods on the shelf and an operator. Refuses a database in which another merchant's trades lie.
+import { realpathSync } from 'node:fs';
 import pg from 'pg';
 import { setAdmin } from '../lib/admin_account.ts';
 import { openDb } from '../lib/db.ts';
@@ -28,7 +29,7 @@ export async function takeDatabase(life: Life, data_dir: string): Promise<string
   );
   const url = postgres.url(database_name);
   if (postgres.reused) note('it still ran from an earlier start');
-  if (!postgres.home.startsWith(data_dir))
+  if (!postgres.home.startsWith(realpathSync(data_dir)))
     note(`its user cannot enter this folder: its files lie in ${postgres.home}`);
   const release = await holdDatabase(life, url);
   life.onEnd('PostgreSQL', async () => {
