@@ -3,21 +3,14 @@
  * each attempt that was refused leaves an audit row. Nothing here decides what WeChat did.
  */
 import { z } from 'zod';
-import type { SignedInAdmin } from './admin_account.ts';
+import { addAudit, auditingRefusals, type Operator } from './admin_audit.ts';
 import { closeOrder, closeTrade } from './close.ts';
 import type { Context } from './context.ts';
-import type { Prisma } from './db.ts';
 import { AppError } from './errors.ts';
 import { numberPattern } from './numbers.ts';
 import { followRefund } from './refund_call.ts';
 import { requestRefund } from './refunds.ts';
-import type { HeldRefundState, OrderState } from './states.ts';
-
-/** Who acts, and from where: what every audit row begins with. */
-export interface Operator {
-  admin: SignedInAdmin;
-  ip: string;
-}
+import { type HeldRefundState, type OrderState, openTradeStates } from './states.ts';
 
 export const refundInput = z.strictObject({
   out_trade_no: z.string().regex(numberPattern, 'must be one of our numbers'),
@@ -26,6 +19,9 @@ export const refundInput = z.strictObject({
   /** Made by the page once per wish, so that a repeated submit is the same refund. */
   command_key: z.string().regex(/^[A-Za-z0-9_-]{16,64}$/, 'must be 16 to 64 letters, digits, _ or -'),
 });
+
+/** Nothing to say but "this one"; an object all the same, so that only a JSON request closes. */
+export const closeInput = z.strictObject({});
 
 export interface OperatorRefund {
   out_refund_no: string;
@@ -38,37 +34,32 @@ export interface OperatorRefund {
 /** Reserves a refund, sends it at once, and says how it stands; the queue follows it from there. */
 export async function refundByOperator(
   ctx: Context,
-  { admin, ip }: Operator,
+  operator: Operator,
   order_no: string,
   input: z.output<typeof refundInput>,
 ): Promise<OperatorRefund> {
-  const trade = await ctx.db.trade.findUnique({
-    where: { out_trade_no: input.out_trade_no },
-    select: { order_no: true },
-  });
-  if (trade === null || trade.order_no !== order_no)
-    throw new AppError('not_found', { field: 'out_trade_no' });
-  const wish = { refund_fen: input.refund_fen, reason: input.reason, out_trade_no: input.out_trade_no };
-  try {
+  if (!numberPattern.test(order_no)) throw new AppError('not_found');
+  const { out_trade_no, refund_fen, reason } = input;
+  const wish = { refund_fen, reason, out_trade_no };
+  return auditingRefusals(ctx, operator, 'refund_refused', order_no, wish, async () => {
+    const trade = await ctx.db.trade.findUnique({ where: { out_trade_no }, select: { order_no: true } });
+    if (trade === null || trade.order_no !== order_no) {
+      throw new AppError('not_found', { field: 'out_trade_no' });
+    }
     const { out_refund_no, made } = await requestRefund(ctx, {
       ...input,
       command_key: `operator:${input.command_key}`,
       origin: 'operator',
-      requested_by: admin.id,
+      requested_by: operator.admin.id,
     });
-    await addAudit(ctx, { admin, ip }, 'refund', order_no, { ...wish, out_refund_no, made });
+    await addAudit(ctx, operator, 'refund', order_no, { ...wish, out_refund_no, made });
     if (made) await followRefund(ctx, out_refund_no);
     const refund = await ctx.db.refund.findUniqueOrThrow({
       where: { out_refund_no },
       select: { state: true, refused_code: true },
     });
     return { out_refund_no, state: refund.state as HeldRefundState, refused_code: refund.refused_code, made };
-  } catch (thrown) {
-    if (thrown instanceof AppError) {
-      await addAudit(ctx, { admin, ip }, 'refund_refused', order_no, { ...wish, code: thrown.code });
-    }
-    throw thrown;
-  }
+  });
 }
 
 export interface ClosedByOperator {
@@ -81,41 +72,29 @@ export interface ClosedByOperator {
 /** Closes an unpaid order: every trade by query, close, query, then the order. Throws `order_paid`, `order_closed`. */
 export async function closeByOperator(
   ctx: Context,
-  { admin, ip }: Operator,
+  operator: Operator,
   order_no: string,
 ): Promise<ClosedByOperator> {
   if (!numberPattern.test(order_no)) throw new AppError('not_found');
-  const order = await ctx.db.order.findUnique({
-    where: { order_no },
-    select: {
-      state: true,
-      trades: { where: { trade_state: { in: ['NOTPAY', 'USERPAYING'] } }, select: { out_trade_no: true } },
-    },
-  });
-  if (order === null) throw new AppError('not_found');
-  if (order.state === 'SUCCESS' || order.state === 'REFUND') throw new AppError('order_paid');
-  if (order.state === 'CLOSED') throw new AppError('order_closed');
-  let outcome: ClosedByOperator['outcome'] = 'closed';
-  for (const { out_trade_no } of order.trades) {
-    outcome = await closeTrade(ctx, out_trade_no, 'operator');
-    if (outcome !== 'closed') break;
-  }
-  if (outcome === 'closed' && !(await closeOrder(ctx, order_no, 'operator'))) outcome = 'unknown';
-  const after = await ctx.db.order.findUniqueOrThrow({ where: { order_no }, select: { state: true } });
-  await addAudit(ctx, { admin, ip }, 'close', order_no, { outcome, before: order.state, after: after.state });
-  return { before: 'NOTPAY', after: after.state as OrderState, outcome };
-}
-
-/** Adds an audit row; rows are only ever added. */
-export async function addAudit(
-  ctx: Context,
-  { admin, ip }: Operator,
-  action: string,
-  target: string,
-  data: Prisma.InputJsonObject,
-): Promise<void> {
-  await ctx.db.audit.create({
-    data: { at: ctx.now(), admin_id: admin.id, username: admin.username, ip, action, target, data },
-    select: { id: true },
+  return auditingRefusals(ctx, operator, 'close_refused', order_no, {}, async () => {
+    const order = await ctx.db.order.findUnique({
+      where: { order_no },
+      select: {
+        state: true,
+        trades: { where: { trade_state: { in: [...openTradeStates] } }, select: { out_trade_no: true } },
+      },
+    });
+    if (order === null) throw new AppError('not_found');
+    if (order.state === 'SUCCESS' || order.state === 'REFUND') throw new AppError('order_paid');
+    if (order.state === 'CLOSED') throw new AppError('order_closed');
+    let outcome: ClosedByOperator['outcome'] = 'closed';
+    for (const { out_trade_no } of order.trades) {
+      outcome = await closeTrade(ctx, out_trade_no, 'operator');
+      if (outcome !== 'closed') break;
+    }
+    if (outcome === 'closed' && !(await closeOrder(ctx, order_no, 'operator'))) outcome = 'unknown';
+    const after = await ctx.db.order.findUniqueOrThrow({ where: { order_no }, select: { state: true } });
+    await addAudit(ctx, operator, 'close', order_no, { outcome, before: order.state, after: after.state });
+    return { before: 'NOTPAY', after: after.state as OrderState, outcome };
   });
 }

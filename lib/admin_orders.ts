@@ -3,6 +3,7 @@
  * happened to it. Reading only.
  */
 import { z } from 'zod';
+import { refundsOfOrder } from './admin_refunds.ts';
 import { beijingDayStart } from './beijing.ts';
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
@@ -122,6 +123,8 @@ async function whereOf(ctx: Context, filter: OrderFilter): Promise<Prisma.Sql> {
       SELECT order_no FROM "order" WHERE order_no >= ${filter.q} AND order_no < ${upper}
       UNION SELECT order_no FROM trade WHERE out_trade_no >= ${filter.q} AND out_trade_no < ${upper}
       UNION SELECT order_no FROM trade WHERE transaction_id >= ${filter.q} AND transaction_id < ${upper}
+      UNION SELECT order_no FROM refund WHERE out_refund_no >= ${filter.q} AND out_refund_no < ${upper}
+      UNION SELECT order_no FROM refund WHERE refund_id >= ${filter.q} AND refund_id < ${upper}
       UNION SELECT order_no FROM "order" WHERE openid = ${filter.q}
       LIMIT 1000`);
     parts.push(
@@ -141,13 +144,14 @@ export async function readOrder(ctx: Context, order_no: string) {
   });
   if (order === null) return undefined;
   const numbers = order.trades.map(({ out_trade_no }) => out_trade_no);
-  const [events, notifications] = await Promise.all([
+  const [events, notifications, refunds] = await Promise.all([
     ctx.db.event.findMany({ where: { order_no }, orderBy: { id: 'asc' }, take: 1_000 }),
     ctx.db.notification.findMany({
       where: { out_trade_no: { in: numbers } },
       orderBy: { received_at: 'asc' },
       take: 500,
     }),
+    refundsOfOrder(ctx, order_no),
   ]);
-  return { order, events, notifications };
+  return { order, events, notifications, refunds, read_at: ctx.now() };
 }

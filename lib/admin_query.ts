@@ -3,6 +3,7 @@
  * only which trade, and what stood before and after. It closes nothing and refunds nothing.
  */
 import { z } from 'zod';
+import { addAudit, type Operator } from './admin_audit.ts';
 import { type Asked, askTrade } from './ask.ts';
 import type { Context } from './context.ts';
 import { AppError } from './errors.ts';
@@ -14,11 +15,11 @@ export const requeryInput = z.strictObject({
   out_trade_no: z.string().regex(numberPattern, 'must be one of our numbers').optional(),
 });
 
-export interface Standing {
+export type Standing = {
   order_state: string;
   trade_state: string;
   transaction_id: string | null;
-}
+};
 
 export interface Requeried {
   out_trade_no: string;
@@ -33,9 +34,10 @@ export interface Requeried {
 /** Two clicks, or two operators, within this time are one question. */
 const gap_ms = 1_500;
 
-/** Throws `not_found` for an unknown order, one without a trade, or a number of another order. */
+/** Leaves an audit row. Throws `not_found` for an unknown order, one without a trade, or a number of another order. */
 export async function requeryOrder(
   ctx: Context,
+  operator: Operator,
   order_no: string,
   { out_trade_no }: z.output<typeof requeryInput> = {},
 ): Promise<Requeried> {
@@ -53,13 +55,14 @@ export async function requeryOrder(
   const later = await readStanding(ctx, order_no);
   const after = later?.trades.find((each) => each.out_trade_no === trade.out_trade_no);
   if (later === undefined || after === undefined) throw new Error(`order ${order_no} vanished`);
-  return {
+  const told = {
     out_trade_no: trade.out_trade_no,
     ...asked,
     before: standing(order, trade),
     after: standing(later, after),
-    asked_at: after.asked_at,
   };
+  await addAudit(ctx, operator, 'requery', order_no, told);
+  return { ...told, asked_at: after.asked_at };
 }
 
 interface StandingTrade {

@@ -3,6 +3,7 @@
  * of anybody. What is not named here does not leave the server.
  */
 import type { ListedOrder, OrderPage, readOrder } from './admin_orders.ts';
+import { refundabilityOf } from './admin_refunds.ts';
 import { timelineOf } from './admin_timeline.ts';
 import { maskOpenid } from './log.ts';
 import type { HeldTradeState, OrderState } from './states.ts';
@@ -19,15 +20,21 @@ export function pageView({ orders, ...page }: OrderPage) {
 
 const masked = (openid: string | null): string | null => (openid === null ? null : maskOpenid(openid));
 
-/** Money of one order, in fen. `paid_fen` is what serves it, `surplus_fen` what WeChat took beyond that. */
-export function moneyOf({ order }: OrderRead) {
+/**
+ * Money of one order, in fen. `paid_fen` is what serves it, `surplus_fen` what WeChat took beyond that, of either
+ * `refunded_fen` went back and `refunding_fen` is on its way.
+ */
+export function moneyOf({ order, refunds, read_at }: OrderRead) {
   const sum = (fens: number[]): number => fens.reduce((total, fen) => total + fen, 0);
+  const back = order.trades.map((trade) => refundabilityOf(trade, refunds, read_at));
   return {
     total_fen: order.total_fen,
     paid_fen: order.paid_trade_no === null ? 0 : order.total_fen,
     surplus_fen: sum(
       order.trades.filter(({ surplus }) => surplus !== null).map(({ total_fen }) => total_fen),
     ),
+    refunded_fen: sum(back.map(({ refunded_fen }) => refunded_fen)),
+    refunding_fen: sum(back.map(({ refunding_fen }) => refunding_fen)),
   };
 }
 
@@ -53,6 +60,7 @@ function tradeView(read: OrderRead, trade: OrderRead['order']['trades'][number])
     closed_at: trade.closed_at,
     openid: masked(trade.openid),
     wechat_said: lastSaid(read, trade.out_trade_no),
+    refundable: refundabilityOf(trade, read.refunds, read.read_at),
   };
 }
 
@@ -104,6 +112,7 @@ export function orderView(read: OrderRead) {
       quantity,
     })),
     trades: order.trades.map((trade) => tradeView(read, trade)),
+    refunds: read.refunds,
     timeline: timelineOf(read),
   };
 }

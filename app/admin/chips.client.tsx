@@ -7,21 +7,29 @@ import {
   ExclamationCircleOutlined,
   LoadingOutlined,
   MinusCircleOutlined,
+  SyncOutlined,
   UndoOutlined,
 } from '@ant-design/icons';
 import { Tag } from 'antd';
 import type { ComponentType } from 'react';
 import { formatFen } from '../../lib/money.ts';
 import {
+  type HeldRefundState,
   type HeldTradeState,
   type OrderState,
   orderStateLabels,
+  refundStateLabels,
   tradeStateLabels,
 } from '../../lib/states.ts';
 
 type Colour = 'success' | 'processing' | 'warning' | 'error' | 'default';
 
-const looks: Record<HeldTradeState, { colour: Colour; Icon: ComponentType }> = {
+interface ChipLook {
+  colour: Colour;
+  Icon: ComponentType;
+}
+
+const looks: Record<HeldTradeState, ChipLook> = {
   NOTPAY: { colour: 'warning', Icon: ClockCircleOutlined },
   USERPAYING: { colour: 'processing', Icon: LoadingOutlined },
   SUCCESS: { colour: 'success', Icon: CheckCircleOutlined },
@@ -52,6 +60,24 @@ export function TradeChip({ state }: { state: string }) {
 
 function isHeld(state: string): state is HeldTradeState {
   return Object.hasOwn(tradeStateLabels, state);
+}
+
+const refundLooks: Record<HeldRefundState, ChipLook> = {
+  REQUESTED: { colour: 'warning', Icon: ClockCircleOutlined },
+  PROCESSING: { colour: 'processing', Icon: SyncOutlined },
+  SUCCESS: { colour: 'success', Icon: CheckCircleOutlined },
+  CLOSED: { colour: 'default', Icon: MinusCircleOutlined },
+  ABNORMAL: { colour: 'error', Icon: ExclamationCircleOutlined },
+  REFUSED: { colour: 'error', Icon: CloseCircleOutlined },
+};
+
+export function RefundChip({ state }: { state: HeldRefundState }) {
+  const { colour, Icon } = refundLooks[state];
+  return (
+    <Tag color={colour} icon={<Icon />} className="chip" data-testid="refund-state" data-state={state}>
+      {refundStateLabels[state].zh}
+    </Tag>
+  );
 }
 
 export function SurplusChip({ fen }: { fen: number }) {

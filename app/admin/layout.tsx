@@ -3,6 +3,7 @@ import type { Metadata } from 'next';
 import type { ReactNode } from 'react';
 import { context } from '../../lib/context.ts';
 import './admin.css';
+import './desk.css';
 import './antd_dark.css';
 import { Look } from './look.client.tsx';
 import { variablesClass } from './theme_class.ts';

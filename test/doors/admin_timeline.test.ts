@@ -51,6 +51,7 @@ function read(events: EventRow[], notifications: NotificationRow[] = []): Read {
     total_fen: 100,
     trade_state: 'SUCCESS',
     asked_at: null,
+    success_at: at(0),
   };
   const order = {
     order_no: 'o',
@@ -61,7 +62,7 @@ function read(events: EventRow[], notifications: NotificationRow[] = []): Read {
     items: [],
     trades: [trade],
   };
-  return { order, events, notifications } as unknown as Read;
+  return { order, events, notifications, refunds: [], read_at: at(0) } as unknown as Read;
 }
 
 describe('the timeline', () => {

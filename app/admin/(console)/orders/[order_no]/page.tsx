@@ -14,6 +14,8 @@ import { Alert } from '../../../antd.client.ts';
 import { OrderChip } from '../../../chips.client.tsx';
 import { Copy } from '../../../copy.client.tsx';
 import { requireOperator } from '../../../operator.ts';
+import { RefundRows } from '../../refund_rows.tsx';
+import { Close } from './close.client.tsx';
 import { OrderTimeline } from './order_timeline.tsx';
 import { Requery } from './requery.client.tsx';
 import { Trades } from './trades.tsx';
@@ -52,10 +54,21 @@ export default async function OrderPage({ params }: Props) {
       <section className="card" aria-labelledby="trades">
         <div className="card-head">
           <h2 id="trades">支付单与微信对照</h2>
-          {order.trades.length === 0 ? null : <Requery order_no={order.order_no} />}
+          <div className="actions">
+            {order.trades.length === 0 ? null : <Requery order_no={order.order_no} />}
+            <Close order_no={order.order_no} state={order.state} total_fen={order.money.total_fen} />
+          </div>
         </div>
         <Trades order={order} />
       </section>
+      {order.refunds.length === 0 ? null : (
+        <section className="card" aria-labelledby="refunds">
+          <h2 id="refunds">
+            退款 <small>北京时间，旧的在前</small>
+          </h2>
+          <RefundRows refunds={order.refunds} showOrder={false} />
+        </section>
+      )}
       <section className="card" aria-labelledby="timeline">
         <h2 id="timeline">
           时间线 <small>北京时间，旧的在前</small>
@@ -85,7 +98,7 @@ function Surplus({ order }: { order: OrderView }) {
 }
 
 function Money({ order }: { order: OrderView }) {
-  const { money, state } = order;
+  const { money } = order;
   return (
     <section className="card" aria-labelledby="money">
       <h2 id="money">金额与商品</h2>
@@ -96,7 +109,7 @@ function Money({ order }: { order: OrderView }) {
         </div>
         <div>
           <dt>已付</dt>
-          <dd data-testid="money-paid" className={state === 'SUCCESS' ? 'good' : undefined}>
+          <dd data-testid="money-paid" className={money.paid_fen > 0 ? 'good' : undefined}>
             {formatFen(money.paid_fen)}
           </dd>
         </div>
@@ -104,6 +117,16 @@ function Money({ order }: { order: OrderView }) {
           <dt>多收</dt>
           <dd data-testid="money-surplus" className={money.surplus_fen > 0 ? 'bad' : undefined}>
             {formatFen(money.surplus_fen)}
+          </dd>
+        </div>
+        <div>
+          <dt>已退</dt>
+          <dd data-testid="money-refunded">{formatFen(money.refunded_fen)}</dd>
+        </div>
+        <div>
+          <dt>退款中</dt>
+          <dd data-testid="money-refunding" className={money.refunding_fen > 0 ? 'waiting' : undefined}>
+            {formatFen(money.refunding_fen)}
           </dd>
         </div>
       </dl>

@@ -5,7 +5,7 @@ import { Alert, Button } from 'antd';
 import { useRouter } from 'next/navigation';
 import { useState, useTransition } from 'react';
 import { type HeldTradeState, tradeStateLabels } from '../../../../../lib/states.ts';
-import { type Answer, ask } from '../../../ask.client.ts';
+import { type Answer, ask, leaveIfSignedOut } from '../../../ask.client.ts';
 
 interface Requeried {
   out_trade_no: string;
@@ -32,16 +32,13 @@ export function Requery({ order_no }: { order_no: string }) {
     setTold(undefined);
     const answer = await ask<Requeried>(`/api/admin/orders/${order_no}/query`, {});
     setBusy(false);
-    if (!answer.ok && answer.status === 401) {
-      window.location.assign(`/admin/login?next=${encodeURIComponent(window.location.pathname)}`);
-      return;
-    }
+    if (leaveIfSignedOut(answer)) return;
     setTold(inWords(answer));
     start(() => router.refresh());
   }
 
   return (
-    <div className="requery">
+    <div className="action">
       <Button
         icon={<SyncOutlined aria-hidden />}
         loading={busy || pending}

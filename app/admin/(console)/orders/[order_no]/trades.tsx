@@ -8,6 +8,7 @@ import { formatFen } from '../../../../../lib/money.ts';
 import { Tag } from '../../../antd.client.ts';
 import { TradeChip } from '../../../chips.client.tsx';
 import { Copy } from '../../../copy.client.tsx';
+import { Refund } from './refund.client.tsx';
 
 type Trade = OrderView['trades'][number];
 
@@ -27,6 +28,7 @@ export function Trades({ order }: { order: OrderView }) {
               <Tag color="error">多收：{surplusWords[trade.surplus] ?? trade.surplus}</Tag>
             )}
           </p>
+          <GiveBack order_no={order.order_no} trade={trade} />
           <dl className="facts">
             <Pair name="我方状态">
               <TradeChip state={trade.trade_state} />
@@ -75,6 +77,23 @@ export function Trades({ order }: { order: OrderView }) {
         </li>
       ))}
     </ul>
+  );
+}
+
+function GiveBack({ order_no, trade }: { order_no: string; trade: Trade }) {
+  const { until_at, ...sums } = trade.refundable;
+  // A trade that took no money has nothing to give back; saying so of each would only be noise.
+  if (until_at === null) return null;
+  return (
+    <Refund
+      trade={{
+        order_no,
+        out_trade_no: trade.out_trade_no,
+        total_fen: trade.total_fen,
+        until: beijingText(until_at),
+        ...sums,
+      }}
+    />
   );
 }
 
