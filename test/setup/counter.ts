@@ -3,23 +3,40 @@
  * keeps cookies and follows WeChat's redirects. Time can be moved; nothing is mocked.
  */
 import { pino } from 'pino';
+import { createAccounts } from '../../lib/accounts.ts';
 import { readConfig } from '../../lib/config.ts';
 import { type Context, createContext } from '../../lib/context.ts';
 import { handlers } from '../../lib/jobs.ts';
 import type { JobData, QueueName } from '../../lib/queues.ts';
 import { seed } from '../../lib/seed.ts';
-import { startSimulator } from '../../simulator/server.ts';
+import { type SimulatorOptions, startSimulator } from '../../simulator/server.ts';
 import { createTestDatabase } from './database.ts';
 import { type Host, startHost } from './host.ts';
 
 export interface SimulatorConfig {
   official_account: { appid: string; secret: string };
-  merchants: { mch_id: string; appid: string; api_v2_key: string }[];
+  tls_url: string;
+  ca_pem: string;
+  merchants: SimulatedMerchant[];
   users: { openid: string; nickname: string; balance_fen: number }[];
 }
 
+export interface SimulatedMerchant {
+  mch_id: string;
+  appid: string;
+  api_v2_key: string;
+  api_v3_key: string;
+  merchant_cert_pem: string;
+  merchant_key_pem: string;
+  platform_cert_pem: string;
+  platform_cert_serial: string;
+  platform_public_key_id: string;
+  platform_public_key_pem: string;
+}
+
 export interface Counter {
-  ctx: Context;
+  /** The present context; `restart` puts another one in its place. */
+  readonly ctx: Context;
   host: Host;
   simulator_url: string;
   simulator_config: SimulatorConfig;
@@ -34,22 +51,27 @@ export interface Counter {
   shopper: (openid?: string) => Shopper;
   /** Runs every due job of a queue once, as a worker would, on the counter's clock. Returns how many. */
   work: (queue: QueueName) => Promise<number>;
+  /** A deployment with changed settings over the same database; an empty value unsets. */
+  restart: (environment: Record<string, string>) => Promise<void>;
   close: () => Promise<void>;
 }
 
 export interface CounterOptions {
   environment?: Record<string, string>;
+  /** How new trades are placed; v2 unless told. Certificates and both keys are there in either case. */
+  api_version?: 'v2' | 'v3';
+  simulator?: SimulatorOptions;
   fetch?: typeof globalThis.fetch;
 }
 
 export async function openCounter(options: CounterOptions = {}): Promise<Counter> {
   const database = await createTestDatabase();
   const host = await startHost();
-  const simulator = await startSimulator({ shop_origin: host.origin });
+  const simulator = await startSimulator({ shop_origin: host.origin, ...options.simulator });
   const simulator_config = (await (await fetch(`${simulator.url}/_sim/config`)).json()) as SimulatorConfig;
   const [merchant] = simulator_config.merchants;
   if (merchant === undefined) throw new Error('the simulator has no merchant');
-  const config = readConfig({
+  const settings = {
     DATABASE_URL: database.url,
     PUBLIC_URL: host.origin,
     SESSION_PASSWORD: 'a password that only this test knows, 0123456789',
@@ -57,21 +79,35 @@ export async function openCounter(options: CounterOptions = {}): Promise<Counter
     WECHAT_APPID: merchant.appid,
     WECHAT_APP_SECRET: simulator_config.official_account.secret,
     WECHAT_MCH_ID: merchant.mch_id,
+    WECHAT_API_VERSION: options.api_version ?? 'v2',
     WECHAT_API_V2_KEY: merchant.api_v2_key,
+    WECHAT_API_V3_KEY: merchant.api_v3_key,
+    WECHAT_MERCHANT_CERTIFICATE: merchant.merchant_cert_pem,
+    WECHAT_MERCHANT_KEY: merchant.merchant_key_pem,
+    WECHAT_PAY_PUBLIC_KEY_ID: merchant.platform_public_key_id,
+    WECHAT_PAY_PUBLIC_KEY: merchant.platform_public_key_pem,
     WECHAT_PAY_BASE_URL: simulator.url,
+    WECHAT_PAY_CERTIFICATE_BASE_URL: simulator_config.tls_url,
+    WECHAT_PAY_CA: simulator_config.ca_pem,
     WECHAT_API_BASE_URL: simulator.url,
     WECHAT_OPEN_BASE_URL: simulator.url,
     WECHAT_TIMEOUT_MS: '1000',
     GUITAI_ALLOW_SIMULATOR: 'yes',
     GUITAI_NO_REAL_MONEY: 'yes',
     ...options.environment,
-  });
+  };
   let moved_ms = 0;
-  const ctx = createContext(config, {
-    now: () => new Date(Date.now() + moved_ms),
-    log: pino({ level: 'silent' }),
-    ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
-  });
+  const open = (environment: Record<string, string>): Context => {
+    const config = readConfig(environment);
+    const made = createContext(config, {
+      now: () => new Date(Date.now() + moved_ms),
+      log: pino({ level: 'silent' }),
+      ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
+    });
+    // A v3 signature's time is the wall clock's at both ends; only the business's clock is moved.
+    return { ...made, ...createAccounts(config, { ...made.ports, now: () => new Date() }) };
+  };
+  let ctx = open(settings);
   await seed(ctx.db);
   (globalThis as { guitai_context?: Context }).guitai_context = ctx;
 
@@ -88,7 +124,9 @@ export async function openCounter(options: CounterOptions = {}): Promise<Counter
   };
 
   return {
-    ctx,
+    get ctx() {
+      return ctx;
+    },
     host,
     simulator_url: simulator.url,
     simulator_config,
@@ -99,6 +137,12 @@ export async function openCounter(options: CounterOptions = {}): Promise<Counter
     shopper: (openid = simulator_config.users[0]?.openid ?? '') =>
       new Shopper(host.origin, simulator.url, openid),
     work: (queue) => workOnce(ctx, queue),
+    restart: async (environment) => {
+      const before = ctx;
+      ctx = open({ ...settings, ...environment });
+      (globalThis as { guitai_context?: Context }).guitai_context = ctx;
+      await before.close();
+    },
     close: async () => {
       await host.close();
       await simulator.close();
