@@ -8,8 +8,11 @@ import { enqueue } from './queues.ts';
 import { type RefundVerdict, settleRefund } from './refunds.ts';
 import type { PlaceRefund, ReportedRefund } from './wechat/index.ts';
 
-/** Refusals that pass by themselves or with a top-up: the same number is sent again later. */
+/** Refusals that pass by themselves, with a top-up or with a certificate: the same number is sent again later. */
 const passing = new Set([
+  'NO_CERTIFICATE',
+  'CERT_ERROR',
+  'CA_ERROR',
   'NOTENOUGH',
   'NOT_ENOUGH',
   'FREQUENCY_LIMITED',
@@ -92,23 +95,23 @@ export async function sendRefund(ctx: Context, out_refund_no: string): Promise<S
     told = await ctx.payFor(trade).placeRefund(request);
   } catch (thrown) {
     const error = asWechatError(thrown);
-    if (error.outcome === 'unknown' || passing.has(error.code)) {
-      await tell(exchangeData(error.exchange, error), 'refund_sent');
-      await ctx.db.refund.updateMany({
-        where: { out_refund_no, state: 'REQUESTED' },
-        data: { sending_until: null, refused_code: error.outcome === 'refused' ? error.code : null },
-      });
-      return error.outcome === 'unknown' ? 'unknown' : 'later';
-    }
-    // Certainly not done: the reservation is released, and the operator sees why.
-    await ctx.db.$transaction([
-      ctx.db.refund.updateMany({
-        where: { out_refund_no, state: 'REQUESTED' },
-        data: { state: 'REFUSED', refused_code: error.code, ended_at: ctx.now(), sending_until: null },
-      }),
-      tell(exchangeData(error.exchange, error), 'refund_refused'),
-    ]);
-    return 'over';
+    const later = passing.has(error.code);
+    const refused = !later && (error.outcome === 'refused' || error.code === 'ERROR');
+    await tell(exchangeData(error.exchange, error), refused ? 'refund_refused' : 'refund_sent');
+    // A refusal speaks of this call alone, and v2's ERROR is a bag: an earlier call may have been accepted unheard.
+    const asked = refused ? await askRefund(ctx, out_refund_no, 'worker') : undefined;
+    if (asked === 'applied' || asked === 'already') return 'sent';
+    const release = asked === 'not_found';
+    await ctx.db.refund.updateMany({
+      where: { out_refund_no, state: 'REQUESTED' },
+      data: {
+        sending_until: null,
+        refused_code: later || refused ? error.code : null,
+        ...(release ? { state: 'REFUSED', ended_at: ctx.now() } : {}),
+      },
+    });
+    if (release) return 'over';
+    return later || asked === 'mismatch' ? 'later' : 'unknown';
   }
   await tell(exchangeData(told.exchange), 'refund_sent');
   await settleRefund(ctx, told.report, 'worker');

@@ -3,7 +3,7 @@
  * every retry, and is followed until WeChat says how it ended. It refuses to give back more than was paid.
  */
 import type { Context } from './context.ts';
-import { Prisma, type Tx } from './db.ts';
+import { isDuplicate, Prisma, type Tx } from './db.ts';
 import { AppError } from './errors.ts';
 import { addEvent, type EventSource } from './events.ts';
 import { formatFen, isFen } from './money.ts';
@@ -37,13 +37,22 @@ export interface RequestedRefund {
  * `refund_too_many`, `refund_too_old`, `refund_key_reused`; nothing is reserved then.
  */
 export async function requestRefund(ctx: Context, wish: RefundWish): Promise<RequestedRefund> {
-  const { out_trade_no, refund_fen, command_key } = wish;
+  const { out_trade_no, refund_fen } = wish;
   if (!isFen(refund_fen)) {
     throw new AppError('bad_request', { field: 'refund_fen', detail: 'refund_fen: whole fen from 1 up' });
   }
   const found = await ctx.db.trade.findUnique({ where: { out_trade_no }, select: { order_no: true } });
   if (found === null) throw new AppError('not_found', { field: 'out_trade_no' });
-  const { order_no } = found;
+  const reserve = reserveRefund(ctx, wish, found.order_no);
+  return reserve.catch((thrown: unknown) => {
+    // Under this order's lock nobody else has the key: another order's refund took it a moment ago.
+    if (isDuplicate(thrown)) throw new AppError('refund_key_reused', { field: 'command_key', cause: thrown });
+    throw thrown;
+  });
+}
+
+function reserveRefund(ctx: Context, wish: RefundWish, order_no: string): Promise<RequestedRefund> {
+  const { out_trade_no, refund_fen, command_key } = wish;
   return ctx.db.$transaction(async (tx) => {
     const now = ctx.now();
     await tx.$queryRaw`SELECT order_no FROM "order" WHERE order_no = ${order_no} FOR UPDATE`;
@@ -114,11 +123,13 @@ async function refundable(tx: Tx, out_trade_no: string, now: Date): Promise<Refu
   }
   if (now.getTime() - trade.success_at.getTime() > refundableFor_ms) throw new AppError('refund_too_old');
   const reserving = trade.refunds.filter(({ state }) => isReserving(state));
-  if (reserving.length >= mostRefunds) throw new AppError('refund_too_many');
+  // WeChat counts what it accepted, closed ones too.
+  const counted = trade.refunds.filter(({ state }) => state !== 'REFUSED').length;
+  if (counted >= mostRefunds) throw new AppError('refund_too_many');
   return {
     total_fen: trade.total_fen,
     left_fen: trade.total_fen - reserving.reduce((sum, { refund_fen }) => sum + refund_fen, 0),
-    refunds: reserving.length,
+    refunds: counted,
   };
 }
 
