@@ -11,9 +11,10 @@ export interface TestDatabase {
 
 const undropped = new Set<TestDatabase>();
 
-/** A fresh copy of the migrated, empty database with its queues. */
-export async function createTestDatabase(): Promise<TestDatabase> {
-  const { server_url, template } = inject('postgres');
+/** A fresh copy of the migrated, empty database with its queues; or, for those who migrate, one with nothing in it. */
+export async function createTestDatabase({ migrated = true } = {}): Promise<TestDatabase> {
+  const { server_url, template: migrated_template } = inject('postgres');
+  const template = migrated ? migrated_template : 'template0';
   const name = `test_${randomBytes(8).toString('hex')}`;
   await onServer(server_url, `create database ${name} template ${template}`);
   const address = new URL(server_url);
