@@ -60,7 +60,7 @@ const after = `::json) AS e(
   SELECT t.out_trade_no, t.order_no, t.appid, t.mch_id, t.sub_appid, t.sub_mch_id, t.trade_type, t.total_fen,
          t.openid, t.sign_type, t.trade_state, t.transaction_id, o.state AS order_state
   FROM "order" o JOIN "trade" t ON t.order_no = o.order_no
-  WHERE t.out_trade_no IN (SELECT out_trade_no FROM evidence)
+  WHERE t.out_trade_no = ANY (ARRAY(SELECT out_trade_no FROM evidence))
   ORDER BY o.order_no, t.out_trade_no
   FOR UPDATE OF o, t
 ), compared AS MATERIALIZED (
