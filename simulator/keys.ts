@@ -2,6 +2,7 @@
 // that they are the same on every machine. They guard nothing: anybody can make them.
 
 import { checkPrimeSync, createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { pkcs12 } from './pkcs12.ts';
 import { type CertificateWanted, certificatePem } from './x509.ts';
 
 export type Certificate = { key_pem: string; cert_pem: string; serial: string };
@@ -15,6 +16,7 @@ const MADE = new Map<string, KeyObject>();
 /** Keys are made when first asked for, about a tenth of a second each. */
 export function createKeyring(seed: string) {
   const certificates = new Map<string, Certificate>();
+  const bundles = new Map<string, Buffer>();
 
   function key(what: string): KeyObject {
     const known = MADE.get(`${seed}|${what}`);
@@ -48,6 +50,12 @@ export function createKeyring(seed: string) {
     /** A certificate for `name`, issued by the simulator's own root; `client` ones open its TLS doors. */
     certificate: (what: string, name: string, use: 'client' | 'signer' = 'signer') =>
       issue(what, name, use, []),
+    /** A certificate and its key in one PKCS #12 file. */
+    bundle({ serial, cert_pem, key_pem }: Certificate, passphrase: string): Buffer {
+      const known = bundles.get(serial) ?? pkcs12(cert_pem, key_pem, passphrase);
+      bundles.set(serial, known);
+      return known;
+    },
     /** The certificate of the TLS listener for these names and addresses. */
     serverCertificate: (hosts: string[]) => issue('tls server', hosts[0] ?? 'localhost', 'server', hosts),
     /** The root itself, which a client must trust to reach the TLS listener. */

@@ -70,6 +70,8 @@ export function showConfig(platform: Platform) {
       merchant_cert_pem: own.cert_pem,
       merchant_key_pem: own.key_pem,
       merchant_cert_serial: own.serial,
+      // As WeChat's apiclient_cert.p12: opened with the merchant number.
+      merchant_p12_base64: keyring.bundle(own, m.mch_id).toString('base64'),
       platform_cert_pem: platformCertificate.cert_pem,
       platform_cert_serial: platformCertificate.serial,
       platform_public_key_id: publicKeyId(m.mch_id),

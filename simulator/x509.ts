@@ -4,6 +4,7 @@
 
 import { createHash, createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { isIP, isIPv4 } from 'node:net';
+import { der, SEQUENCE } from './der.ts';
 
 const FROM = Date.UTC(2024, 0, 1);
 const UNTIL = Date.UTC(2044, 0, 1);
@@ -42,7 +43,6 @@ export function certificatePem(wanted: CertificateWanted): string {
   return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`;
 }
 
-const SEQUENCE = 0x30;
 const SHA256_WITH_RSA = der(SEQUENCE, Buffer.from('06092a864886f70d01010b0500', 'hex'));
 const OID = {
   common_name: Buffer.from('0603550403', 'hex'),
@@ -103,18 +103,6 @@ function spki(key: KeyObject): Buffer {
 
 function keyId(key: KeyObject): Buffer {
   return createHash('sha1').update(spki(key)).digest();
-}
-
-function der(tag: number, ...parts: Buffer[]): Buffer {
-  const content = Buffer.concat(parts);
-  const size = content.length < 128 ? Buffer.from([content.length]) : longSize(content.length);
-  return Buffer.concat([Buffer.from([tag]), size, content]);
-}
-
-function longSize(length: number): Buffer {
-  const hex = length.toString(16);
-  const bytes = Buffer.from(hex.length % 2 ? `0${hex}` : hex, 'hex');
-  return Buffer.concat([Buffer.from([0x80 | bytes.length]), bytes]);
 }
 
 function name(common: string): Buffer {

@@ -3,7 +3,7 @@
 import { request } from 'node:https';
 import { fromXml, type World } from './world.ts';
 
-export type Identity = { cert: string; key: string };
+export type Identity = { cert: string; key: string } | { pfx: Buffer; passphrase: string };
 
 /** What the demo merchant shows at the TLS listener. */
 export function identityOf(w: World): Identity {

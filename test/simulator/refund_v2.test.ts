@@ -81,6 +81,17 @@ describe('the client certificate', () => {
     expect(w.verifies(answer.fields)).toBe(true);
   });
 
+  it('opens it as the PKCS #12 file, too, whose password is the merchant number', async () => {
+    const { out_trade_no } = await paid();
+    const body = message(refundFields(out_trade_no));
+    const pfx = Buffer.from(w.merchant.merchant_p12_base64, 'base64');
+    const door = `${config.tls_url}/secapi/pay/refund`;
+    const answer = await postSecurely(door, body, config.ca_pem, { pfx, passphrase: w.merchant.mch_id });
+    expect(answer.fields).toMatchObject({ result_code: 'SUCCESS' });
+    const mistaken = postSecurely(door, body, config.ca_pem, { pfx, passphrase: `${w.merchant.mch_id}0` });
+    await expect(mistaken).rejects.toThrow('mac verify failure');
+  });
+
   it('missing over TLS, it is CERT_ERROR and nothing is refunded', async () => {
     const { out_trade_no } = await paid();
     const body = message(refundFields(out_trade_no));

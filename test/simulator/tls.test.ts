@@ -19,6 +19,7 @@ describe('the authority', () => {
   it('issues what the configuration holds, and is the same for the same seed', async () => {
     const [one, two] = [await openWorld({ seed: 'same' }), await openWorld({ seed: 'same' })];
     expect(one.config.ca_pem).toBe(two.config.ca_pem);
+    expect(one.merchant.merchant_p12_base64).toBe(two.merchant.merchant_p12_base64);
     const ca = new X509Certificate(one.config.ca_pem);
     expect(ca.ca).toBe(true);
     for (const pem of [one.merchant.merchant_cert_pem, one.merchant.platform_cert_pem]) {

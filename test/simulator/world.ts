@@ -93,6 +93,7 @@ export type Config = {
     merchant_cert_pem: string;
     merchant_key_pem: string;
     merchant_cert_serial: string;
+    merchant_p12_base64: string;
     platform_cert_pem: string;
     platform_cert_serial: string;
     platform_public_key_id: string;
