@@ -1,12 +1,11 @@
 // What the shopper's pages cost, keep to themselves and look like: weights, caches, secrets, contrast, large letters,
 // the other language.
-import { gzipSync } from 'node:zlib';
-import type { Browser, Page, Response } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser } from '../setup/browser.ts';
 import { createTestDatabase } from '../setup/database.ts';
 import { openShop, type Shop } from '../setup/shop.ts';
-import { barriersInBothThemes, enlarge, reachable, tooSmall, unreadable } from './look.ts';
+import { barriersInBothThemes, enlarge, reachable, tooSmall, unreadable, weigh } from './look.ts';
 import { close, expire } from './orders.ts';
 import {
   type BridgeOptions,
@@ -187,30 +186,13 @@ describe('the other language', () => {
 describe('what a page costs and gives away', () => {
   it('at most 150 kB of script, 8 kB of style, no font, no other host', async () => {
     const visit = await openWechat(browser, shop);
-    const { page } = visit;
     const order_no = await placeOrder(visit);
     for (const path of ['/', `/pay/${order_no}`, '/orders']) {
-      const weights: Record<string, number> = {};
-      const hosts = new Set<string>();
-      const bodies: Promise<void>[] = [];
-      const weigh = (answer: Response): void => {
-        hosts.add(new URL(answer.url()).origin);
-        const kind = answer.request().resourceType();
-        if (kind === 'document') return;
-        bodies.push(
-          answer.body().then((body) => {
-            weights[kind] = (weights[kind] ?? 0) + gzipSync(body, { level: 9 }).length;
-          }),
-        );
-      };
-      page.on('response', weigh);
-      await page.goto(shop.origin + path, { waitUntil: 'networkidle' });
-      page.off('response', weigh);
-      await Promise.all(bodies);
-      expect([...hosts], path).toEqual([shop.origin]);
-      expect(weights.script, path).toBeLessThan(150 * 1024);
-      expect(weights.stylesheet, path).toBeLessThan(8 * 1024);
-      expect(weights.font, path).toBeUndefined();
+      const { bytes, origins } = await weigh(visit.page, shop.origin + path);
+      expect(origins, path).toEqual([shop.origin]);
+      expect(bytes.script, path).toBeLessThan(150 * 1024);
+      expect(bytes.stylesheet, path).toBeLessThan(8 * 1024);
+      expect(bytes.font, path).toBeUndefined();
     }
   });
 

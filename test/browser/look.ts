@@ -2,8 +2,9 @@
  * What a page looks like to somebody who needs it large, dark, by ear or by keyboard: axe's serious findings, and
  * text that is cut off, overlaps or runs out of the screen.
  */
+import { gzipSync } from 'node:zlib';
 import { AxeBuilder } from '@axe-core/playwright';
-import type { Page } from 'playwright-core';
+import type { Page, Response } from 'playwright-core';
 
 export type Theme = 'light' | 'dark';
 
@@ -99,4 +100,36 @@ export function reachable(page: Page, testid: string): Promise<boolean> {
     const touched = document.elementFromPoint(left + width / 2, top + height / 2);
     return touched !== null && element.contains(touched);
   });
+}
+
+export interface Weights {
+  /** Gzipped bytes by kind of resource; of the document only the styles written into it. */
+  bytes: Record<string, number>;
+  origins: string[];
+}
+
+/** What opening an address costs a browser that has nothing of it yet. */
+export async function weigh(page: Page, address: string): Promise<Weights> {
+  const bytes: Record<string, number> = {};
+  const origins = new Set<string>();
+  const bodies: Promise<void>[] = [];
+  const add = (answer: Response): void => {
+    origins.add(new URL(answer.url()).origin);
+    const kind = answer.request().resourceType();
+    if (kind === 'document') return;
+    bodies.push(
+      answer.body().then((body) => {
+        bytes[kind] = (bytes[kind] ?? 0) + gzipSync(body, { level: 9 }).length;
+      }),
+    );
+  };
+  page.on('response', add);
+  await page.goto(address, { waitUntil: 'networkidle' });
+  page.off('response', add);
+  await Promise.all(bodies);
+  const inside = await page.evaluate(() =>
+    [...document.querySelectorAll('style')].map(({ textContent }) => textContent).join(''),
+  );
+  if (inside !== '') bytes.stylesheet = (bytes.stylesheet ?? 0) + gzipSync(inside, { level: 9 }).length;
+  return { bytes, origins: [...origins] };
 }
