@@ -42,6 +42,14 @@ export interface DayBill {
   compared_at: Date | null;
 }
 
+/** Hundred-thousandths of a yuan as `¥0.0768`: at least two decimals, no empty ones after them. */
+export function formatE5(e5: number): string {
+  const digits = String(Math.abs(e5)).padStart(6, '0');
+  const [whole, part] = [digits.slice(0, -5), digits.slice(-5)];
+  const yuan = whole.replace(/\B(?=(\d{3})+$)/g, ',');
+  return `${e5 < 0 ? '-' : ''}¥${yuan}.${part.slice(0, 2)}${part.slice(2).replace(/0+$/, '')}`;
+}
+
 const monthPattern = /^20\d{2}-(0[1-9]|1[0-2])$/;
 const dayPattern = /^20\d{2}-\d{2}-\d{2}$/;
 

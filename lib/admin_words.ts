@@ -2,7 +2,10 @@
  * The console's Chinese for what rows say in code words: event kinds, sources, verdicts, field names. Tables only; a
  * kind or a verdict that is missing here does not compile.
  */
+import type { AuditAction } from './admin_audit.ts';
+import type { DayLook, EvidenceField } from './admin_statements.ts';
 import type { EventKind, EventSource } from './events.ts';
+import type { DifferenceKind } from './statement_compare.ts';
 import type { SettleVerdict } from './states.ts';
 import type { NotificationVerdict } from './wechat/index.ts';
 
@@ -83,6 +86,59 @@ export const originWords: Record<string, string> = {
 };
 
 export const surplusWords: Record<string, string> = { late: '关闭后到账', double: '重复支付' };
+
+/** How our books and the bill disagree, and what an operator does about it. */
+export const differenceWords: Record<DifferenceKind, { title: string; hint: string }> = {
+  missing_here: {
+    title: '我方没有这笔收款',
+    hint: '账单里有、我方没有记录的单号：可能是别的系统用同一商户号收的款，或数据库恢复时丢了订单。',
+  },
+  missing_there: {
+    title: '账单没有这笔收款',
+    hint: '我方已入账、当天账单没有：零点前后的付款可能在相邻一天的账单里，对过那天会自动消除；否则请到订单页再查询。',
+  },
+  amount: { title: '收款金额不同', hint: '同一单号金额不一样：不要交付，请联系微信支付核实。' },
+  state: { title: '收款状态或微信单号不同', hint: '请到订单页再查询一次，再重新核对这一天。' },
+  refund: {
+    title: '退款不符',
+    hint: '金额、状态或微信退款单号不同，或只有一边有：在商户平台手工退的款会在下次核对时收进来。',
+  },
+  fee: { title: '手续费与费率不符', hint: '手续费和“金额 × 费率”相差超过半分：请在商户平台核对签约费率。' },
+  foreign: { title: '别的商户号的账', hint: '这一行不属于我方商户号：请核对商户号配置。' },
+  repeated: { title: '账单中重复出现', hint: '同一单号在账单里出现多次：请联系微信支付核实是否重复扣款。' },
+};
+
+export const evidenceWords: Record<EvidenceField, string> = {
+  amount: '金额',
+  state: '状态',
+  wechat_number: '微信单号',
+  at: '时间',
+  fee: '手续费',
+  rate: '费率',
+  mch_id: '商户号',
+  appid: 'appid',
+};
+
+export const dayLookWords: Record<DayLook, string> = {
+  equal: '相符',
+  different: '有差异',
+  empty: '当天无账单',
+  waiting: '等账单',
+  refused: '账单未采信',
+  none: '未核对',
+  early: '账单未出',
+};
+
+export const auditWords: Record<AuditAction, string> = {
+  refund: '退款',
+  refund_refused: '退款被拒',
+  close: '关闭订单',
+  close_refused: '关闭被拒',
+  requery: '再查询',
+  statement: '核对账单',
+  statement_refused: '核对被拒',
+  difference_explained: '说明差异',
+};
 
 const bridgeWords: Record<string, string> = {
   ok: '顾客端提示支付成功（只作参考，以微信查询和通知为准）',

@@ -1,4 +1,4 @@
 'use client';
 /** antd's components that server-rendered pages of the console place: theirs is browser code, and this is its border. */
-export { InboxOutlined } from '@ant-design/icons';
+export { CheckCircleOutlined, InboxOutlined } from '@ant-design/icons';
 export { Alert, Result, Skeleton, Tag, Timeline } from 'antd';

@@ -1,5 +1,6 @@
 /** Head of every page of the console: shop, sections, who is signed in. Without a session it shows nothing of that. */
 import type { ReactNode } from 'react';
+import { countAttention } from '../../../lib/admin_attention.ts';
 import { context } from '../../../lib/context.ts';
 import { currentOperator } from '../operator.ts';
 import { Logout } from './logout.client.tsx';
@@ -12,7 +13,7 @@ export default async function ConsoleLayout({ children }: { children: ReactNode 
     <>
       <header className="bar">
         <span className="bar-shop">{context().config.SHOP_NAME}</span>
-        <Sections />
+        <Sections waiting={waitingForAPerson()} />
         <span className="bar-user" title={`已登录：${operator.username}`}>
           {operator.username}
         </span>
@@ -21,4 +22,15 @@ export default async function ConsoleLayout({ children }: { children: ReactNode 
       {children}
     </>
   );
+}
+
+/** The pages below do not wait for this, and a count that cannot be had is no reason to show none of them. */
+async function waitingForAPerson(): Promise<number | undefined> {
+  const ctx = context();
+  try {
+    return await countAttention(ctx);
+  } catch (err) {
+    ctx.log.error({ err }, 'nothing could be counted for the header');
+    return undefined;
+  }
 }

@@ -1,8 +1,7 @@
 /** The filter above the list. Every choice is a link, so that it can be opened, copied, and gone back from. */
-import Link from 'next/link';
-import type { ReactNode } from 'react';
 import type { OrderFilter } from '../../../../lib/admin_orders.ts';
 import { orderStateLabels, orderStates } from '../../../../lib/states.ts';
+import { Choice } from '../choice.tsx';
 import { listAddress, usualRanges } from './address.ts';
 import { Search } from './search.client.tsx';
 
@@ -55,13 +54,5 @@ export function Filters({ filter, now }: { filter: OrderFilter; now: Date }) {
         </fieldset>
       </div>
     </section>
-  );
-}
-
-function Choice({ href, chosen, children }: { href: string; chosen: boolean; children: ReactNode }) {
-  return (
-    <Link href={href} prefetch={false} className="choice" aria-current={chosen ? 'true' : undefined}>
-      {children}
-    </Link>
   );
 }

@@ -8,8 +8,8 @@ import { formatFen } from '../../../../lib/money.ts';
 import { InboxOutlined } from '../../antd.client.ts';
 import { OrderChip, SurplusChip } from '../../chips.client.tsx';
 import { Copy } from '../../copy.client.tsx';
+import { Back } from '../back.client.tsx';
 import { listAddress } from './address.ts';
-import { Back } from './back.client.tsx';
 
 export async function OrderList({ filter }: { filter: OrderFilter }) {
   const page = await listOrders(context(), filter);

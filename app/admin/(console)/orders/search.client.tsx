@@ -56,7 +56,7 @@ export function Search({
           className="search-box"
           prefix={<SearchOutlined aria-hidden />}
           suffix={<kbd title="按 / 键到这里">/</kbd>}
-          placeholder="订单号、商户单号、微信单号（可只输开头）或 openid"
+          placeholder="订单、商户、微信、退款单号（可只输开头）或 openid"
           aria-label="按单号或 openid 搜索"
           aria-keyshortcuts="/"
           maxLength={64}
