@@ -1,11 +1,12 @@
 // `npm run demo` as a newcomer starts it: everything comes up, an order is paid, and everything goes again.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { build, isBuilt } from '../../scripts/building.ts';
 import { type Environment, inProject, project_dir } from '../../scripts/paths.ts';
 import { isFree } from '../../scripts/ports.ts';
 import { Shopper, type SimulatorConfig } from '../setup/counter.ts';
@@ -23,6 +24,11 @@ interface Demo {
 let data_dir: string;
 let demo: ChildProcess | undefined;
 
+// So that the tests' own patience is not spent on the build; `npm test` has made it already.
+beforeAll(async () => {
+  if (!isBuilt()) await build();
+}, 900_000);
+
 beforeEach(() => {
   data_dir = mkdtempSync(join(tmpdir(), 'guitai-demo-'));
   chmodSync(data_dir, 0o711);
@@ -34,9 +40,10 @@ afterEach(async () => {
     await once(demo, 'exit');
   }
   demo = undefined;
-  const elsewhere = realpathSync(join(data_dir, 'postgres'));
+  // Where root's PostgreSQL cannot enter the temporary folder, its files lie elsewhere.
+  const postgres = join(data_dir, 'postgres');
+  if (existsSync(postgres)) rmSync(realpathSync(postgres), { recursive: true });
   rmSync(data_dir, { recursive: true, force: true });
-  rmSync(elsewhere, { recursive: true, force: true });
 });
 
 async function startDemo(): Promise<Demo> {
