@@ -31,7 +31,7 @@ async function merchantOf(listener: RequestListener): Promise<{ pay: WechatPayV3
       api_v3_key: API_V3_KEY,
       platform_public_key: { id: PUBLIC_KEY_ID, pem: PLATFORM_PUBLIC_KEY_PEM },
       base_url: origin,
-      timeout_ms: 150,
+      timeout_ms: 1_000,
     },
     { fetch, now: () => new Date(), nonce: () => 'abc123' },
   );
