@@ -248,7 +248,7 @@ export async function settleRefund(
   });
 }
 
-/** A refund nobody asked us for: kept when it is of a paid trade of ours and says everything a row needs. */
+/** A refund nobody asked us for: kept when it is of a paid trade of ours and describes it as we do. */
 async function adoptConsoleRefund(
   tx: Tx,
   report: RefundReport,
@@ -260,6 +260,8 @@ async function adoptConsoleRefund(
     select: { trade_state: true, total_fen: true },
   });
   if (trade.trade_state !== 'SUCCESS' && trade.trade_state !== 'REFUND') return undefined;
+  // A row that is not followed by its move would be one to send.
+  if (report.total_fen !== undefined && report.total_fen !== trade.total_fen) return undefined;
   const row = await tx.refund.create({
     data: {
       out_refund_no: report.out_refund_no,
