@@ -188,8 +188,9 @@ export async function callsTo({ control }: Shop, path: string, out_trade_no: str
 export async function until<Answer>(
   ask: () => Promise<Answer>,
   wanted: (answer: Answer) => boolean,
+  within_ms = 15_000,
 ): Promise<Answer> {
-  const give_up_at = Date.now() + 15_000;
+  const give_up_at = Date.now() + within_ms;
   for (;;) {
     const answer = await ask();
     if (wanted(answer)) return answer;
