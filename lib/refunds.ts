@@ -137,13 +137,22 @@ export function isReserving(state: string): boolean {
   return (reservingRefundStates as readonly string[]).includes(state);
 }
 
-/** Gives surplus money back, whatever is left of it; the trade's number is the key, so it happens once. */
+/**
+ * Gives surplus money back, whatever is left of it; the trade's number is the key, so it happens once. What WeChat
+ * refused or closed after that is the operator's to decide.
+ */
 export async function refundSurplus(ctx: Context, out_trade_no: string): Promise<void> {
   const trade = await ctx.db.trade.findUnique({
     where: { out_trade_no },
-    select: { surplus: true, total_fen: true, refunds: { select: { state: true, refund_fen: true } } },
+    select: {
+      surplus: true,
+      total_fen: true,
+      refunds: { select: { command_key: true, state: true, refund_fen: true } },
+    },
   });
+  const command_key = `surplus:${out_trade_no}`;
   if (trade === null || trade.surplus === null) return;
+  if (trade.refunds.some((refund) => refund.command_key === command_key)) return;
   const gone_fen = trade.refunds
     .filter(({ state }) => isReserving(state))
     .reduce((sum, { refund_fen }) => sum + refund_fen, 0);
@@ -152,7 +161,7 @@ export async function refundSurplus(ctx: Context, out_trade_no: string): Promise
     out_trade_no,
     refund_fen: trade.total_fen - gone_fen,
     reason: trade.surplus === 'late' ? '订单已关闭，款项退回' : '重复支付，款项退回',
-    command_key: `surplus:${out_trade_no}`,
+    command_key,
     origin: 'surplus',
   });
 }
