@@ -2,7 +2,7 @@
 // --quick for a few minutes, --only NAME for one measure, --json or --markdown for another shape, --seed N to repeat.
 // Ends with 1 when a goal is missed or a server answered wrongly.
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { measureNotifications } from './bench/notifications.ts';
@@ -62,6 +62,9 @@ await runScript(() => {
       ...(values.profile === undefined ? {} : { profile_dir: resolve(values.profile) }),
     });
     note(`seed ${seed}; logs of the servers in ${log_dir}`);
+    const [busy = 0] = loadavg();
+    if (busy > 0.5)
+      note(`others keep the machine busy (load ${busy.toFixed(1)}): figures will be low and ratios rough`);
     const results: Measure[] = [];
     for (const name of chosen) {
       const measure = measures[name];
@@ -69,7 +72,7 @@ await runScript(() => {
     }
     const report = {
       command: `npm run bench --${values.quick ? ' --quick' : ''}${seed === 1 ? '' : ` --seed ${seed}`}`,
-      machine: `${availableParallelism()} processor cores, ${process.platform} ${process.arch}, Node ${process.versions.node}`,
+      machine: `${availableParallelism()} processor cores, ${process.platform} ${process.arch}, Node ${process.versions.node}, load ${busy.toFixed(1)} before it began`,
       measures: results,
     };
     const shape = values.json ? asJson : values.markdown ? asMarkdown : asText;
