@@ -141,11 +141,15 @@ function signed(platform: Platform, call: Call, heard: Heard, answer: Answer, co
   const headers = signatureHeaders(platform, identity, platform.ids.hex(32), body, at_s);
   if (strike('answer_wrong_serial')) headers['Wechatpay-Serial'] = strangeSerial(identity.serial);
   if (strike('answer_probe')) headers['Wechatpay-Signature'] = probe(headers['Wechatpay-Signature'] ?? '');
-  const tampered =
-    strike('answer_tampered') !== undefined
-      ? body.replace(/\d(?=\D*$)/, (d) => (d === '9' ? '8' : '9'))
-      : body;
-  return { ...answer, headers: { ...common, ...headers }, body: tampered };
+  const sent = strike('answer_tampered') === undefined ? body : tampered(body);
+  return { ...answer, headers: { ...common, ...headers }, body: sent };
+}
+
+/** Another text of the same shape: its last digit changed, or without one the end of its last string. */
+function tampered(body: string): string {
+  return /\d/.test(body)
+    ? body.replace(/\d(?=\D*$)/, (digit) => (digit === '9' ? '8' : '9'))
+    : body.replace(/[^"](?="[^"]*$)/, '*');
 }
 
 /** A serial of the same kind that nobody was ever given. */

@@ -78,7 +78,7 @@ export const FAULTS: Record<string, FaultDefinition> = {
     parameters: { age_s: 600 },
     number_means: 'age_s',
   },
-  answer_tampered: call('应答内容被改', 'One digit of the body is changed after it was signed (API v3).'),
+  answer_tampered: call('应答内容被改', 'One character of the body is changed after it was signed (API v3).'),
   frequency_limited: call('频率超限', 'HTTP 429 FREQUENCY_LIMITED, nothing was done (API v3).'),
   refund_not_enough: call(
     '退款余额不足',

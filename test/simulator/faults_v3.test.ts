@@ -62,6 +62,10 @@ fault('answer_stale', 'it is well signed, ten minutes ago', async () => {
 fault('answer_tampered', 'the body is not what was signed', async () => {
   const answer = await asked({ answer_tampered: 1 });
   expect([answer.status, w.signer(answer)]).toEqual([200, 'wrong']);
+  await w.faults({ answer_tampered: 1 });
+  const without_a_digit = await w.query3('NOBODY');
+  expect(without_a_digit.text).not.toMatch(/\d/);
+  expect(w.signer(without_a_digit)).toBe('wrong');
 });
 
 fault('frequency_limited', '429 and nothing done', async () => {
