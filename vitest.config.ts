@@ -25,6 +25,16 @@ export default defineConfig({
         },
       },
       {
+        // Other people's clients, with dependencies of their own (scripts/foreign_clients.ts installs them).
+        test: {
+          ...everywhere,
+          name: 'foreign',
+          include: ['test/foreign/*.test.ts'],
+          testTimeout: 30_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
         test: {
           ...everywhere,
           name: 'browser',

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { build, isBuilt } from './building.ts';
 import { explain, runScript } from './fault.ts';
+import { ensureForeignClients, haveForeignClients } from './foreign_clients.ts';
 import { note, step } from './progress.ts';
 import { runNode } from './run_tool.ts';
 import { scratch_prefix } from './scratch_postgres.ts';
@@ -27,7 +28,9 @@ await runScript(async () => {
   process.env.TMPDIR = temporary;
   try {
     const { signal } = stopping;
-    const failed_before = (await failures(() => check(signal))) + (await failures(() => freshBuild(signal)));
+    let failed_before = 0;
+    for (const work of [check, freshBuild, foreignClients])
+      failed_before += await failures(() => work(signal));
     const counts = await runTests(join(temporary, 'counts.json'), signal);
     if (counts.skipped > 0) note(`${counts.skipped} did not run, and count as failed`);
     const failed = counts.failed + counts.skipped + failed_before;
@@ -63,6 +66,11 @@ async function check(signal: AbortSignal): Promise<boolean> {
 
 async function freshBuild(signal: AbortSignal): Promise<boolean> {
   if (!isBuilt()) await step('building the app', () => build({ signal }));
+  return true;
+}
+
+async function foreignClients(): Promise<boolean> {
+  if (!haveForeignClients()) await step('installing the clients of test/foreign', ensureForeignClients);
   return true;
 }
 

@@ -1,11 +1,15 @@
-// The lock file must satisfy `npm ci` on every system, whichever machine it was last written on.
+// The lock files must satisfy `npm ci` on every system, whichever machine they were last written on.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { completed, type Lock, lock_file, missingOptional } from '../../scripts/complete_lock.ts';
+import { inProject } from '../../scripts/paths.ts';
+
+const readLock = (file: string): Lock => JSON.parse(readFileSync(file, 'utf8')) as Lock;
 
 describe('package-lock.json', () => {
   it('holds the optional packages of every system', () => {
-    expect(missingOptional(JSON.parse(readFileSync(lock_file, 'utf8')) as Lock)).toEqual([]);
+    expect(missingOptional(readLock(lock_file))).toEqual([]);
+    expect(missingOptional(readLock(inProject('test', 'foreign', 'package-lock.json')))).toEqual([]);
   });
 
   it('gets back what a registry without a package left out', () => {
