@@ -25,7 +25,9 @@ export type DifferenceKind = (typeof differenceKinds)[number];
 
 /*
  * `paid` meets the day's payments full; a bill line without a partner looks for its trade under any date. A fee may
- * differ from amount × rate by half a fen, since WeChat does not publish how it rounds.
+ * differ from amount × rate by half a fen, since WeChat does not publish how it rounds; the fee that comes back with one
+ * of several refunds by a whole one. A refund that WeChat closed need not stand in a bill at all, and one that was under
+ * way or abnormal when the bill was made may have ended since.
  */
 const compare = `
 CREATE TEMPORARY TABLE found AS
@@ -82,11 +84,11 @@ WITH lines AS (
       WHEN there AND mch_id <> $1 THEN 'foreign'
       WHEN there AND nth > 1 THEN 'repeated'
       WHEN there AND NOT here THEN 'refund'
-      WHEN NOT there THEN 'refund'
+      WHEN NOT there AND state <> 'CLOSED' THEN 'refund'
       WHEN bill_fen <> refund_fen OR (bill_state = 'SUCCESS' AND state <> 'SUCCESS')
-        OR (bill_state NOT IN ('SUCCESS', 'PROCESSING') AND state = 'SUCCESS')
+        OR (bill_state NOT IN ('SUCCESS', 'PROCESSING', 'CHANGE', 'ABNORMAL') AND state = 'SUCCESS')
         OR (refund_id IS NOT NULL AND refund_id <> bill_refund_id) THEN 'refund'
-      WHEN abs(fee_off_e5) > 500 THEN 'fee' END,
+      WHEN abs(fee_off_e5) > 1000 THEN 'fee' END,
     subject, out_trade_no,
     CASE WHEN here THEN jsonb_build_object('refund_fen', refund_fen, 'state', state, 'refund_id', refund_id)
       ELSE '{}' END,

@@ -40,6 +40,8 @@ export interface Counter {
   host: Host;
   simulator_url: string;
   simulator_config: SimulatorConfig;
+  /** The environment the present context was made of, for processes beside it. */
+  readonly settings: Record<string, string>;
   /** Posts or puts JSON to the simulator's control door and returns what it answers; throws on 4xx unless told. */
   control: <Answer = Record<string, unknown>>(
     path: string,
@@ -51,7 +53,7 @@ export interface Counter {
   shopper: (openid?: string) => Shopper;
   /** Runs every due job of a queue once, as a worker would, on the counter's clock. Returns how many. */
   work: (queue: QueueName) => Promise<number>;
-  /** A deployment with changed settings over the same database; an empty value unsets. */
+  /** The first settings with these changes, over the same database; an empty value unsets. */
   restart: (environment: Record<string, string>) => Promise<void>;
   close: () => Promise<void>;
 }
@@ -71,7 +73,7 @@ export async function openCounter(options: CounterOptions = {}): Promise<Counter
   const simulator_config = (await (await fetch(`${simulator.url}/_sim/config`)).json()) as SimulatorConfig;
   const [merchant] = simulator_config.merchants;
   if (merchant === undefined) throw new Error('the simulator has no merchant');
-  const settings = {
+  let settings: Record<string, string> = {
     DATABASE_URL: database.url,
     PUBLIC_URL: host.origin,
     SESSION_PASSWORD: 'a password that only this test knows, 0123456789',
@@ -96,6 +98,7 @@ export async function openCounter(options: CounterOptions = {}): Promise<Counter
     GUITAI_NO_REAL_MONEY: 'yes',
     ...options.environment,
   };
+  const first_settings = settings;
   let moved_ms = 0;
   const open = (environment: Record<string, string>): Context => {
     const config = readConfig(environment);
@@ -127,6 +130,9 @@ export async function openCounter(options: CounterOptions = {}): Promise<Counter
     get ctx() {
       return ctx;
     },
+    get settings() {
+      return settings;
+    },
     host,
     simulator_url: simulator.url,
     simulator_config,
@@ -139,7 +145,8 @@ export async function openCounter(options: CounterOptions = {}): Promise<Counter
     work: (queue) => workOnce(ctx, queue),
     restart: async (environment) => {
       const before = ctx;
-      ctx = open({ ...settings, ...environment });
+      settings = { ...first_settings, ...environment };
+      ctx = open(settings);
       (globalThis as { guitai_context?: Context }).guitai_context = ctx;
       await before.close();
     },
