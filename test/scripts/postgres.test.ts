@@ -60,7 +60,8 @@ function pidFile(): string {
   return join(home, 'cluster', 'postmaster.pid');
 }
 
-describe('an embedded PostgreSQL', () => {
+// A busy machine takes its time to make a cluster.
+describe('an embedded PostgreSQL', { timeout: 180_000 }, () => {
   it('speaks UTF-8, sorts by bytes, listens on loopback alone and asks for a password', async () => {
     const { url } = await start();
     expect(

@@ -87,7 +87,7 @@ function smallTree(): string {
   return root;
 }
 
-describe('the walls', () => {
+describe('the walls', { timeout: 120_000 }, () => {
   let root = '';
   let breaches: Breach[] = [];
 
