@@ -2,8 +2,8 @@
  * People with browsers in front of the shop: a phone inside WeChat with the simulator's bridge, any other browser,
  * and what they do with them. Every page is watched: what it writes on its console as an error fails the test.
  */
+import assert from 'node:assert/strict';
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core';
-import { expect } from 'vitest';
 import { WECHAT_USER_AGENT } from '../../simulator/phone.ts';
 import type { Shop } from '../setup/shop.ts';
 
@@ -84,13 +84,19 @@ export async function closeVisits(): Promise<void> {
   const visits = [...open_visits];
   open_visits.clear();
   await Promise.all(visits.map(({ context }) => context.close()));
-  expect(visits.flatMap(({ complaints }) => complaints)).toEqual([]);
+  assert.deepEqual(
+    visits.flatMap(({ complaints }) => complaints),
+    [],
+  );
 }
 
 /** Says that the page will complain like this, which a browser does by itself about a request that failed. */
 export function expectComplaints(visit: Visit, pattern: RegExp): void {
   const { complaints } = visit;
-  expect(complaints.filter((text) => pattern.test(text))).not.toEqual([]);
+  assert.ok(
+    complaints.some((text) => pattern.test(text)),
+    `no complaint like ${pattern}`,
+  );
   visit.complaints = complaints.filter((text) => !pattern.test(text));
 }
 
@@ -98,12 +104,12 @@ export function expectComplaints(visit: Visit, pattern: RegExp): void {
 export async function placeOrder(visit: Visit, product_id = 'penny-candy', quantity = 1): Promise<string> {
   const { shop, context } = visit;
   const signed_in = await context.request.get(`${shop.origin}/api/wechat/oauth?return_to=%2Forders`);
-  expect(signed_in.ok()).toBe(true);
+  assert.ok(signed_in.ok(), 'signed in');
   const placed = await context.request.post(`${shop.origin}/api/orders`, {
     headers: { origin: shop.origin },
     data: { items: [{ product_id, quantity }], checkout_key: crypto.randomUUID() },
   });
-  expect(placed.status()).toBe(201);
+  assert.equal(placed.status(), 201, await placed.text());
   return ((await placed.json()) as { order_no: string }).order_no;
 }
 
@@ -174,7 +180,7 @@ export async function books({ rows }: Shop, order_no: string): Promise<Books> {
 /** The one trade of an order. */
 export async function onlyTrade(shop: Shop, order_no: string): Promise<string> {
   const { trades } = await books(shop, order_no);
-  expect(trades).toHaveLength(1);
+  assert.equal(trades.length, 1, 'one trade');
   return trades[0]?.out_trade_no ?? '';
 }
 

@@ -1,0 +1,267 @@
+// What `npm run pictures` runs: walks through shop, console and simulator as the production build shows them and
+// writes what one sees to docs/pictures. Needs a font with Chinese characters; pngquant, if there, makes files small.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
+import { prepareQueues } from '../../lib/queues.ts';
+import { build, isBuilt } from '../../scripts/building.ts';
+import { database_name } from '../../scripts/database.ts';
+import { Fault, runScript } from '../../scripts/fault.ts';
+import { migrate } from '../../scripts/migrations.ts';
+import { inProject } from '../../scripts/paths.ts';
+import { note, step } from '../../scripts/progress.ts';
+import { withScratchPostgres } from '../../scripts/scratch_postgres.ts';
+import { launchBrowser } from '../setup/browser.ts';
+import { openShop, type Shop } from '../setup/shop.ts';
+import { enter, hire } from './operator.ts';
+import { close } from './orders.ts';
+import {
+  type BridgeOptions,
+  books,
+  onlyTrade,
+  openBrowser,
+  openOrder,
+  openPay,
+  openWechat,
+  phone_screen,
+  showsState,
+  tapPay,
+  until,
+  type Visit,
+} from './phones.ts';
+
+const folder = inProject('docs', 'pictures');
+const desktop_screen = { width: 1280, height: 800 };
+const dark = { colorScheme: 'dark' } as const;
+const sharp = { deviceScaleFactor: 2 };
+
+await runScript(async () => {
+  if (!isBuilt()) await step('building the app', () => build());
+  // The browser's own words, as in its date boxes.
+  Object.assign(process.env, { LANGUAGE: 'zh_CN', LANG: 'zh_CN.UTF-8', LC_ALL: 'zh_CN.UTF-8' });
+  const browser = await launchBrowser({ args: ['--lang=zh-CN'] });
+  try {
+    await requireChinese(browser);
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    await withScratchPostgres(async (postgres) => {
+      const database_url = postgres.url(database_name);
+      await migrate(database_url, () => prepareQueues(database_url));
+      const shop = await openShop(database_url);
+      try {
+        await Promise.all([shop.startApp(), shop.startWorker(), hire(shop)]);
+        await step('the shopper in WeChat', () => walkInWechat(browser, shop));
+        await step('the shopper elsewhere', () => walkElsewhere(browser, shop));
+        await step('the operator', () => walkInConsole(browser, shop));
+        await step('the simulator', () => walkInSimulator(browser, shop));
+      } finally {
+        await shop.close();
+      }
+    });
+  } finally {
+    await browser.close();
+  }
+  shrink();
+  return 0;
+});
+
+async function walkInWechat(browser: Browser, shop: Shop): Promise<void> {
+  await inWechat(browser, shop, {}, async (visit) => {
+    await openBasket(visit);
+    await visit.page.evaluate(() => window.scrollTo(0, 0));
+    await shoot(visit.page, 'shop');
+    await visit.page.emulateMedia(dark);
+    await shoot(visit.page, 'shop-dark');
+    await visit.page.emulateMedia({ colorScheme: 'light' });
+    await visit.page.getByTestId('checkout').click();
+    await visit.page.waitForURL('**/pay/*');
+    await showsState(visit, 'ready');
+    await shoot(visit.page, 'pay-ready');
+    await visit.page.emulateMedia(dark);
+    await shoot(visit.page, 'pay-ready-dark');
+    await visit.page.emulateMedia({ colorScheme: 'light' });
+    await tapPay(visit);
+    await visit.page.getByTestId('sim-sheet-pay').waitFor();
+    await shoot(visit.page, 'pay-sheet');
+    await visit.page.getByTestId('sim-sheet-close').click();
+    await showsState(visit, 'cancelled');
+    await shoot(visit.page, 'pay-cancelled');
+    await tapPay(visit);
+    await visit.page.getByTestId('sim-sheet-pay').click();
+    await visit.page.getByTestId('sim-sheet-done').click();
+    await showsState(visit, 'paid');
+    await shoot(visit.page, 'pay-paid');
+    await visit.page.emulateMedia(dark);
+    await shoot(visit.page, 'pay-paid-dark');
+  });
+  await inWechat(browser, shop, { mode: 'ok_without_pay' }, async (visit) => {
+    await visit.page.clock.install();
+    await openOrder(visit, 'osmanthus-cake');
+    await tapPay(visit);
+    await showsState(visit, 'confirming');
+    await shoot(visit.page, 'pay-confirming');
+    await visit.page.clock.fastForward(70_000);
+    await showsState(visit, 'still_unknown');
+    await shoot(visit.page, 'pay-unknown');
+  });
+  await inWechat(browser, shop, { mode: 'fail' }, async (visit) => {
+    await openOrder(visit, 'bookmark', 2);
+    await tapPay(visit);
+    await showsState(visit, 'failed');
+    await shoot(visit.page, 'pay-failed');
+  });
+  await inWechat(browser, shop, { mode: 'cancel' }, async (visit) => {
+    const order_no = await openOrder(visit, 'tea-cup');
+    await tapPay(visit);
+    await showsState(visit, 'cancelled');
+    await close(shop, order_no);
+    await openPay(visit, order_no);
+    await shoot(visit.page, 'pay-closed');
+    const other = await openWechat(browser, shop, { ...sharp, openid: shop.users[1]?.openid ?? '' });
+    await openPay(other, order_no);
+    await shoot(other.page, 'pay-other-payer');
+    await other.context.close();
+    // Paid all the same, at the last moment: money that the console must show and that goes back.
+    await shop.control('pay', { out_trade_no: await onlyTrade(shop, order_no), late: true });
+    await until(
+      () => books(shop, order_no),
+      ({ events }) => events.paid_late === 1,
+    );
+    await visit.page.goto(`${shop.origin}/orders`);
+    await shoot(visit.page, 'orders');
+  });
+  await inWechat(browser, shop, {}, async (visit) => {
+    await openOrder(visit, 'longjing');
+    await visit.page.goto(`${visit.page.url()}?lang=en`);
+    await showsState(visit, 'ready');
+    await shoot(visit.page, 'pay-english');
+  });
+  await inWechat(browser, shop, { mode: 'cancel' }, async (visit) => {
+    await visit.page.setViewportSize({ width: 320, height: 568 });
+    await openOrder(visit, 'longjing');
+    await tapPay(visit);
+    await showsState(visit, 'cancelled');
+    await visit.page.evaluate(() => document.body.style.setProperty('-webkit-text-size-adjust', '200%'));
+    await shoot(visit.page, 'pay-large-letters', true);
+  });
+}
+
+async function walkElsewhere(browser: Browser, shop: Shop): Promise<void> {
+  const desktop = await openBrowser(browser, shop, { viewport: desktop_screen });
+  await openBasket(desktop);
+  await shoot(desktop.page, 'shop-desktop');
+  await desktop.page.getByTestId('checkout').click();
+  await desktop.page.waitForURL('**/pay/*');
+  await showsState(desktop, 'watching');
+  await shoot(desktop.page, 'pay-desktop');
+  await desktop.context.close();
+  const phone = await openBrowser(browser, shop, {
+    userAgent:
+      'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Mobile Safari/604.1',
+    viewport: phone_screen,
+    isMobile: true,
+    ...sharp,
+  });
+  await openBasket(phone);
+  await phone.page.getByTestId('checkout').click();
+  await phone.page.waitForURL('**/pay/*');
+  await showsState(phone, 'watching');
+  await shoot(phone.page, 'pay-phone', true);
+  await phone.context.close();
+}
+
+async function walkInConsole(browser: Browser, shop: Shop): Promise<void> {
+  const desk = await openBrowser(browser, shop, { viewport: desktop_screen });
+  const { page } = desk;
+  await page.goto(`${shop.origin}/admin/login`, { waitUntil: 'networkidle' });
+  await shoot(page, 'admin-login');
+  await enter(desk);
+  await page.goto(`${shop.origin}/admin/orders`, { waitUntil: 'networkidle' });
+  await shoot(page, 'admin-orders');
+  await page.emulateMedia(dark);
+  await shoot(page, 'admin-orders-dark');
+  const [{ order_no: paid } = { order_no: '' }] = await shop.rows<{ order_no: string }>(
+    `select order_no from "order" where state = 'SUCCESS' order by created_at limit 1`,
+  );
+  await page.goto(`${shop.origin}/admin/orders/${paid}`, { waitUntil: 'networkidle' });
+  await shoot(page, 'admin-order-dark', true);
+  await page.emulateMedia({ colorScheme: 'light' });
+  await shoot(page, 'admin-order', true);
+  const [{ order_no: surplus } = { order_no: '' }] = await shop.rows<{ order_no: string }>(
+    `select order_no from trade where surplus is not null limit 1`,
+  );
+  await page.goto(`${shop.origin}/admin/orders/${surplus}`, { waitUntil: 'networkidle' });
+  await shoot(page, 'admin-order-surplus');
+  await page.setViewportSize(phone_screen);
+  await shoot(page, 'admin-order-phone');
+  await page.goto(`${shop.origin}/admin/orders`, { waitUntil: 'networkidle' });
+  await shoot(page, 'admin-orders-phone');
+  await desk.context.close();
+}
+
+async function walkInSimulator(browser: Browser, shop: Shop): Promise<void> {
+  const { page, context } = await openBrowser(browser, shop, { viewport: desktop_screen });
+  await page.goto(`${shop.simulator.url}/_sim/`, { waitUntil: 'networkidle' });
+  await shoot(page, 'simulator');
+  await context.close();
+}
+
+async function inWechat(
+  browser: Browser,
+  shop: Shop,
+  bridge: BridgeOptions,
+  walk: (visit: Visit) => Promise<void>,
+): Promise<void> {
+  const visit = await openWechat(browser, shop, { bridge, ...sharp });
+  await walk(visit);
+  await visit.context.close();
+}
+
+async function openBasket({ page, shop }: Visit): Promise<void> {
+  await page.goto(shop.origin);
+  for (const product_id of ['longjing', 'bookmark', 'bookmark', 'penny-candy']) {
+    await page.getByTestId(`product-${product_id}-plus`).click();
+  }
+}
+
+/** What the screen shows, or the whole page. */
+async function shoot(page: Page, name: string, whole = false): Promise<void> {
+  await page.evaluate(() => document.fonts.ready);
+  await page.screenshot({
+    path: join(folder, `${name}.png`),
+    fullPage: whole,
+    animations: 'disabled',
+    caret: 'hide',
+  });
+}
+
+/** Two different characters that look the same are two empty boxes. */
+async function requireChinese(browser: Browser): Promise<void> {
+  const page = await browser.newPage();
+  const drawn = await page.evaluate(() =>
+    ['柜', '台'].map((sign) => {
+      const canvas = document.createElement('canvas');
+      const pen = canvas.getContext('2d');
+      if (pen === null) return '';
+      pen.font = '40px sans-serif';
+      pen.fillText(sign, 0, 50);
+      return canvas.toDataURL();
+    }),
+  );
+  await page.close();
+  if (drawn[0] === drawn[1]) {
+    throw new Fault(
+      'No font here has Chinese characters, so the pictures would show empty boxes. ' +
+        'On Debian: apt-get install fonts-noto-cjk',
+    );
+  }
+}
+
+function shrink(): void {
+  const files = readdirSync(folder).map((name) => join(folder, name));
+  const options = ['--force', '--ext', '.png', '--skip-if-larger', '--strip', '--quality', '70-95'];
+  const shrunk = spawnSync('pngquant', [...options, '--', ...files], { encoding: 'utf8' });
+  if (shrunk.error !== undefined) note('pngquant is not installed: the pictures stay as large as they are');
+  note(`${files.length} pictures in ${folder}`);
+}
