@@ -163,6 +163,11 @@ export interface DifferenceRow {
   resolved_by: string | null;
 }
 
+export interface KindCount {
+  kind: DifferenceKind;
+  count: number;
+}
+
 export const differencePageSize = 50;
 
 /** Differences of one day in the order in which they were found, by keyset on their id. */
@@ -170,7 +175,7 @@ export async function listDifferences(
   ctx: Context,
   date: string,
   { show, kind, after }: DifferenceFilter,
-): Promise<{ rows: DifferenceRow[]; next: string | undefined; kinds: Map<DifferenceKind, number> }> {
+): Promise<{ rows: DifferenceRow[]; next: string | undefined; kinds: KindCount[] }> {
   const day = Prisma.sql`d.mch_id = ${ctx.pay.mch_id} AND d.bill_date = ${date}::date
     ${show === 'all' ? Prisma.empty : Prisma.sql`AND d.resolved_at IS NULL`}`;
   const parts = [day];
@@ -182,15 +187,26 @@ export async function listDifferences(
              d.resolution, d.resolved_by
       FROM difference d LEFT JOIN trade t ON t.out_trade_no = d.out_trade_no
       WHERE ${Prisma.join(parts, ' AND ')} ORDER BY d.id LIMIT ${differencePageSize + 1}`),
-    ctx.db.$queryRaw<{ kind: DifferenceKind; count: number }[]>(Prisma.sql`
+    ctx.db.$queryRaw<KindCount[]>(Prisma.sql`
       SELECT d.kind, count(*)::int AS count FROM difference d WHERE ${day} GROUP BY d.kind`),
   ]);
   const shown = rows.slice(0, differencePageSize);
   return {
     rows: shown,
     next: rows.length > differencePageSize ? String(shown.at(-1)?.id) : undefined,
-    kinds: new Map(counts.map(({ kind: each, count }) => [each, count])),
+    kinds: counts.sort((a, b) => differenceKinds.indexOf(a.kind) - differenceKinds.indexOf(b.kind)),
   };
+}
+
+/** The fee that amount and rate come to, in hundred-thousandths of a yuan; undefined when the bill does not say both. */
+export function expectedFee({ theirs }: Pick<DifferenceRow, 'theirs'>): number | undefined {
+  const { total_fen, refund_fen, rate } = Object(theirs) as Record<string, unknown>;
+  const fen =
+    typeof total_fen === 'number' ? total_fen : typeof refund_fen === 'number' ? -refund_fen : undefined;
+  const [, whole = '', part = ''] =
+    /^(\d{1,2})(?:\.(\d{1,2}))?%$/.exec(typeof rate === 'string' ? rate : '') ?? [];
+  if (fen === undefined || whole === '') return undefined;
+  return Math.round((fen * Number(whole + part.padEnd(2, '0'))) / 10);
 }
 
 /** What a day holds of both sides in one row each: our word, the bill's word, and whether they say the same. */

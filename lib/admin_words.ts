@@ -129,6 +129,15 @@ export const dayLookWords: Record<DayLook, string> = {
   early: '账单未出',
 };
 
+/** Why a bill was not read, as a statement keeps it; what has no words of ours stays as it is. */
+export function problemInWords(problem: string): string {
+  if (problem === 'WeChat is still making the bill') return '微信还在生成账单，稍后系统会自动再取。';
+  const columns = /^unknown columns: (.*)$/.exec(problem)?.[1];
+  if (columns !== undefined) return `账单有不认识的列（不影响核对）：${columns}`;
+  const [, code, message] = /^([A-Z0-9_]+): (.*)$/s.exec(problem) ?? [];
+  return code === undefined ? problem : `微信应答 ${code}：${message}`;
+}
+
 export const auditWords: Record<AuditAction, string> = {
   refund: '退款',
   refund_refused: '退款被拒',

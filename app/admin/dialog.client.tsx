@@ -1,11 +1,11 @@
 'use client';
 /**
- * A dialog that needs nothing of ours: the browser's own <dialog>, which keeps the focus inside, closes on Esc and
- * gives the focus back to where it was.
+ * The browser's own <dialog>: what lies behind cannot be reached, Esc closes it, and the focus goes back to where it
+ * was. Ours is only that Tab goes round inside instead of leaving for the browser's own bars.
  */
 import { CloseOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
-import { type ReactNode, useEffect, useId, useRef } from 'react';
+import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef } from 'react';
 
 export function Dialog({
   title,
@@ -30,7 +30,7 @@ export function Dialog({
   }, [open]);
 
   return (
-    <dialog ref={box} className="dialog" aria-labelledby={heading} onClose={onClose}>
+    <dialog ref={box} className="dialog" aria-labelledby={heading} onClose={onClose} onKeyDown={keepInside}>
       {open ? (
         <>
           <div className="dialog-head">
@@ -49,4 +49,15 @@ export function Dialog({
       ) : null}
     </dialog>
   );
+}
+
+function keepInside(event: KeyboardEvent<HTMLDialogElement>): void {
+  if (event.key !== 'Tab') return;
+  const stops = [...event.currentTarget.querySelectorAll<HTMLElement>('a[href], button, input')].filter(
+    (stop) => !stop.matches(':disabled'),
+  );
+  const [from, to] = event.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
+  if (document.activeElement !== from) return;
+  event.preventDefault();
+  to?.focus();
 }

@@ -14,7 +14,9 @@ const codeWords: Record<string, string> = {
   RESOURCE_NOT_EXISTS: '微信没有这笔订单',
   NOAUTH: '商户没有退款权限',
   NO_AUTH: '商户没有退款权限',
-  CERT_ERROR: '商户证书有误',
+  NO_CERTIFICATE: '没有配置商户证书，请联系技术人员',
+  CERT_ERROR: '商户证书有误，请联系技术人员',
+  CA_ERROR: '商户证书有误，请联系技术人员',
   SIGNERROR: '签名有误，请检查密钥',
   SIGN_ERROR: '签名有误，请检查密钥',
   FREQUENCY_LIMITED: '请求太频繁，稍后自动再提交',
@@ -50,7 +52,7 @@ export function refundInWords(state: HeldRefundState, refused_code: string | nul
             description: `${code}。会用同一退款单号再提交。`,
           };
     case 'PROCESSING':
-      return { type: 'success', title: '微信已受理，处理中', description: '到账后这里会自动更新。' };
+      return { type: 'success', title: '微信已受理，处理中', description: '系统会跟到到账为止，刷新这一页可看到结果。' };
     case 'SUCCESS':
       return { type: 'success', title };
     case 'ABNORMAL':

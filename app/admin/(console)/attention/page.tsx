@@ -13,7 +13,13 @@ import {
   type StuckTrade,
   type SurplusMoney,
 } from '../../../../lib/admin_attention.ts';
-import { differenceWords, fieldsInWords, settleWords, surplusWords } from '../../../../lib/admin_words.ts';
+import {
+  differenceWords,
+  fieldsInWords,
+  problemInWords,
+  settleWords,
+  surplusWords,
+} from '../../../../lib/admin_words.ts';
 import { beijingText } from '../../../../lib/beijing.ts';
 import { context } from '../../../../lib/context.ts';
 import { formatFen } from '../../../../lib/money.ts';
@@ -192,7 +198,7 @@ function Bill({ row }: { row: BadBill }) {
     <Matter href={`/admin/statements/${row.bill_date}`} link="去核对">
       <strong>{row.bill_date}</strong>
       <span className="bad">账单没有采信</span>
-      <span>{row.problem}</span>
+      <span>{problemInWords(row.problem)}</span>
       <At at={row.tried_at} what="取账单" />
     </Matter>
   );

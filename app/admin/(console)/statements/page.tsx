@@ -61,7 +61,7 @@ function Days({ days }: { days: StatementDay[] }) {
   if (days.length === 0) return null;
   return (
     <div className="sheet">
-      <table className="rows">
+      <table className="rows statement-rows">
         <caption className="unseen">核对过的日子，新的在前</caption>
         <thead>
           <tr>
@@ -99,6 +99,7 @@ function Days({ days }: { days: StatementDay[] }) {
 
 function Row({ day: { bill_date, look, open, bill } }: { day: StatementDay }) {
   if (bill === null) return null;
+  const looked = bill.compared_at !== null;
   const equal = bill.payment_fen === bill.our_payment_fen;
   return (
     <tr data-testid={`statement-row-${bill_date}`}>
@@ -111,19 +112,19 @@ function Row({ day: { bill_date, look, open, bill } }: { day: StatementDay }) {
         <DayChip look={look} text={`${dayLookWords[look]}${look === 'different' ? ` ${open}` : ''}`} />
       </td>
       <td data-label="我方收款" className="number">
-        <Sum fen={bill.our_payment_fen} count={bill.our_payments} />
+        {looked ? <Sum fen={bill.our_payment_fen} count={bill.our_payments} /> : <Unknown />}
       </td>
       <td data-label="账单收款" className={equal ? 'number' : 'number bad'}>
-        <Sum fen={bill.payment_fen} count={bill.payments} />
+        {looked ? <Sum fen={bill.payment_fen} count={bill.payments} /> : <Unknown />}
       </td>
       <td data-label="账单退款" className="number">
-        <Sum fen={bill.refund_fen} count={bill.refunds} />
+        {looked ? <Sum fen={bill.refund_fen} count={bill.refunds} /> : <Unknown />}
       </td>
       <td data-label="手续费" className="number">
-        {formatE5(bill.fee_e5)}
+        {looked ? formatE5(bill.fee_e5) : <Unknown />}
       </td>
       <td data-label="账单补记" className="number">
-        {bill.settled} 笔
+        {looked ? `${bill.settled} 笔` : <Unknown />}
       </td>
       <td data-label="核对于">
         {bill.compared_at === null ? (
@@ -143,4 +144,9 @@ function Sum({ fen, count }: { fen: number; count: number }) {
       <small className="below">{count.toLocaleString('en-US')} 笔</small>
     </span>
   );
+}
+
+/** No bill was read, so there is nothing to add up; a zero would be a claim. */
+function Unknown() {
+  return <span className="none">–</span>;
 }

@@ -45,6 +45,9 @@ export default async function OrderPage({ params }: Props) {
         <h1 className="code">{order.order_no}</h1>
         <Copy text={order.order_no} what="订单号" />
         <OrderChip state={order.state} />
+        <Link href={`/admin/audit?target=${order.order_no}`} prefetch={false} className="pages-end">
+          操作记录
+        </Link>
       </div>
       <Surplus order={order} />
       <div className="cards">
@@ -79,22 +82,25 @@ export default async function OrderPage({ params }: Props) {
   );
 }
 
+/** Money WeChat took beyond the order: loud while it is ours, quiet once it has gone back. */
 function Surplus({ order }: { order: OrderView }) {
-  if (order.money.surplus_fen === 0) return null;
-  const reasons = order.trades.flatMap(({ surplus, out_trade_no, total_fen }) =>
-    surplus === null
-      ? []
-      : [`${surplusWords[surplus] ?? surplus} ${formatFen(total_fen)}（商户单号 ${out_trade_no}）`],
+  const surplus = order.trades.filter((trade) => trade.surplus !== null);
+  if (surplus.length === 0) return null;
+  const sum = (fens: number[]): number => fens.reduce((total, fen) => total + fen, 0);
+  const left_fen = sum(surplus.map(({ refundable }) => refundable.left_fen));
+  const coming_fen = sum(surplus.map(({ refundable }) => refundable.refunding_fen));
+  const all = `微信多收了 ${formatFen(order.money.surplus_fen)}`;
+  const [type, title] =
+    left_fen > 0
+      ? (['error', `${all}，还有 ${formatFen(left_fen)} 应退还顾客`] as const)
+      : coming_fen > 0
+        ? (['warning', `${all}，${formatFen(coming_fen)} 正在退还`] as const)
+        : (['success', `${all}，已全部退还`] as const);
+  const reasons = surplus.map(
+    (trade) =>
+      `${surplusWords[trade.surplus ?? ''] ?? trade.surplus} ${formatFen(trade.total_fen)}（商户单号 ${trade.out_trade_no}）`,
   );
-  return (
-    <Alert
-      type="error"
-      showIcon
-      title={`微信多收了 ${formatFen(order.money.surplus_fen)}，应退还顾客`}
-      description={reasons.join('；')}
-      data-testid="surplus"
-    />
-  );
+  return <Alert type={type} showIcon title={title} description={reasons.join('；')} data-testid="surplus" />;
 }
 
 function Money({ order }: { order: OrderView }) {

@@ -89,10 +89,20 @@ function inWords(answer: Answer<Compared>): Told {
   }
   const { state, rows, settled, differences, problem } = answer.body;
   const mended = settled === 0 ? '' : `；账单补记入账 ${settled} 笔`;
-  if (state === 'REFUSED') return { type: 'error', title: '账单没有采信', description: problem };
-  if (state === 'WAITING') return { type: 'warning', title: '这次没有取到账单', description: problem };
+  if (state === 'REFUSED') return { type: 'error', title: '账单没有采信', description: '原因见下方说明。' };
+  if (state === 'WAITING') {
+    return {
+      type: 'warning',
+      title: '这次没有取到账单',
+      description: '稍后系统会自动再取；原因见下方说明。',
+    };
+  }
   if (rows === 0 && problem !== '') {
-    return { type: 'warning', title: '这次没有取到账单，保留上一次的结果', description: problem };
+    return {
+      type: 'warning',
+      title: '这次没有取到账单，保留上一次的结果',
+      description: '原因见下方说明。',
+    };
   }
   if (differences > 0) {
     return { type: 'warning', title: `核对完成：待处理的差异 ${differences} 处${mended}` };

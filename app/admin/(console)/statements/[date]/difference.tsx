@@ -5,6 +5,7 @@ import {
   type Evidence,
   type EvidencePair,
   evidenceOf,
+  expectedFee,
   formatE5,
 } from '../../../../../lib/admin_statements.ts';
 import { differenceWords, evidenceWords } from '../../../../../lib/admin_words.ts';
@@ -24,6 +25,7 @@ export function Difference({ row }: { row: DifferenceRow }) {
   const { title, hint } = differenceWords[row.kind];
   const refund = row.out_trade_no !== row.subject;
   const open = row.resolved_at === null;
+  const pairs = evidenceOf(row);
   return (
     <li className={open ? 'difference' : 'difference difference-over'} data-testid={`difference-${row.id}`}>
       <div className="difference-head">
@@ -55,8 +57,30 @@ export function Difference({ row }: { row: DifferenceRow }) {
           </tr>
         </thead>
         <tbody>
-          {evidenceOf(row).map((pair) => (
-            <Pair key={pair.field} pair={pair} refund={refund} />
+          {pairs.map((pair, nth) => (
+            <tr key={pair.field} className={disagrees(pair) ? 'differs' : undefined}>
+              <th scope="row">
+                {evidenceWords[pair.field]}
+                {disagrees(pair) ? <span className="bad"> ≠</span> : null}
+              </th>
+              {sides.map((side) =>
+                pairs.every((each) => each[side] === undefined) ? (
+                  nth === 0 ? (
+                    <td key={side} rowSpan={pairs.length} className="evidence-none">
+                      没有这笔
+                    </td>
+                  ) : null
+                ) : (
+                  <td key={side}>
+                    {side === 'ours' && pair.field === 'fee' && row.kind === 'fee' ? (
+                      <Expected row={row} />
+                    ) : (
+                      inWords(pair, pair[side], refund)
+                    )}
+                  </td>
+                ),
+              )}
+            </tr>
           ))}
         </tbody>
       </table>
@@ -75,18 +99,11 @@ export function Difference({ row }: { row: DifferenceRow }) {
   );
 }
 
-function Pair({ pair, refund }: { pair: EvidencePair; refund: boolean }) {
-  const differs = disagrees(pair);
-  return (
-    <tr className={differs ? 'differs' : undefined}>
-      <th scope="row">
-        {evidenceWords[pair.field]}
-        {differs ? <span className="bad"> ≠</span> : null}
-      </th>
-      <td>{inWords(pair, pair.ours, refund)}</td>
-      <td>{inWords(pair, pair.theirs, refund)}</td>
-    </tr>
-  );
+const sides = ['ours', 'theirs'] as const;
+
+function Expected({ row }: { row: DifferenceRow }) {
+  const fee_e5 = expectedFee(row);
+  return fee_e5 === undefined ? <span className="none">–</span> : <>按费率应为 {formatE5(fee_e5)}</>;
 }
 
 /** Times and fees are evidence, not what is compared here: a bill's second is not ours. */
@@ -97,7 +114,7 @@ function disagrees({ field, ours, theirs }: EvidencePair): boolean {
 }
 
 function inWords({ field }: EvidencePair, value: Evidence, refund: boolean) {
-  if (value === undefined) return <span className="none">没有</span>;
+  if (value === undefined) return <span className="none">–</span>;
   if (field === 'amount') return formatFen(Number(value));
   if (field === 'fee') return formatE5(Number(value));
   if (field === 'at') return beijingText(new Date(value));

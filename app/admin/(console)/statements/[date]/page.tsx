@@ -3,13 +3,14 @@ import type { Metadata } from 'next';
 import Link from 'next/link';
 import { notFound } from 'next/navigation';
 import {
+  type DayBill,
   differenceFilter,
   formatE5,
   listDifferences,
   readDay,
   type StatementDay,
 } from '../../../../../lib/admin_statements.ts';
-import { dayLookWords, differenceWords } from '../../../../../lib/admin_words.ts';
+import { dayLookWords, differenceWords, problemInWords } from '../../../../../lib/admin_words.ts';
 import { beijingDay, beijingText } from '../../../../../lib/beijing.ts';
 import { context } from '../../../../../lib/context.ts';
 import { formatFen } from '../../../../../lib/money.ts';
@@ -80,7 +81,7 @@ export default async function StatementPage({ params, searchParams }: Props) {
             <Choice href={address({ show })} chosen={kind === undefined}>
               全部
             </Choice>
-            {[...kinds].map(([each, count]) => (
+            {kinds.map(({ kind: each, count }) => (
               <Choice key={each} href={address({ show, kind: each })} chosen={kind === each}>
                 {differenceWords[each].title} {count}
               </Choice>
@@ -140,32 +141,11 @@ function Totals({ day: { bill_date, bill, ready_at }, early }: { day: StatementD
               type={bill.state === 'REFUSED' ? 'error' : 'warning'}
               showIcon
               title={bill.state === 'REFUSED' ? '这份账单没有采信' : '最近一次取账单的说明'}
-              description={bill.problem}
+              description={problemInWords(bill.problem)}
               data-testid="bill-problem"
             />
           )}
-          <dl className="money">
-            <Sum name="我方收款" testid="our-total" count={bill.our_payments}>
-              {formatFen(bill.our_payment_fen)}
-            </Sum>
-            <Sum
-              name="账单收款"
-              testid="bill-total"
-              count={bill.payments}
-              bad={bill.payment_fen !== bill.our_payment_fen}
-            >
-              {formatFen(bill.payment_fen)}
-            </Sum>
-            <Sum name="账单退款" count={bill.refunds}>
-              {formatFen(bill.refund_fen)}
-            </Sum>
-            <Sum name="手续费" testid="bill-fee">
-              {formatE5(bill.fee_e5)}
-            </Sum>
-            <Sum name="由账单补记入账" testid="bill-settled">
-              {bill.settled} 笔
-            </Sum>
-          </dl>
+          {bill.compared_at === null ? null : <Both bill={bill} />}
           <p className="none">
             最近一次 {beijingText(bill.tried_at)}（北京时间），共 {bill.attempts} 次
             {bill.sha256 === null ? '' : `；账单 SHA-256 ${bill.sha256.slice(0, 16)}…，原件已留存`}
@@ -173,6 +153,33 @@ function Totals({ day: { bill_date, bill, ready_at }, early }: { day: StatementD
         </>
       )}
     </section>
+  );
+}
+
+function Both({ bill }: { bill: DayBill }) {
+  return (
+    <dl className="money">
+      <Sum name="我方收款" testid="our-total" count={bill.our_payments}>
+        {formatFen(bill.our_payment_fen)}
+      </Sum>
+      <Sum
+        name="账单收款"
+        testid="bill-total"
+        count={bill.payments}
+        bad={bill.payment_fen !== bill.our_payment_fen}
+      >
+        {formatFen(bill.payment_fen)}
+      </Sum>
+      <Sum name="账单退款" count={bill.refunds}>
+        {formatFen(bill.refund_fen)}
+      </Sum>
+      <Sum name="手续费" testid="bill-fee">
+        {formatE5(bill.fee_e5)}
+      </Sum>
+      <Sum name="由账单补记入账" testid="bill-settled">
+        {bill.settled} 笔
+      </Sum>
+    </dl>
   );
 }
 
