@@ -1,11 +1,16 @@
 /** The operator's doorways: shut to everybody without a living session, and what they answer to an operator. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { GET as countWaiting } from '../../app/api/admin/attention/route.ts';
+import { POST as explain } from '../../app/api/admin/differences/[id]/resolve/route.ts';
 import { POST as login } from '../../app/api/admin/login/route.ts';
 import { POST as logout } from '../../app/api/admin/logout/route.ts';
+import { POST as close } from '../../app/api/admin/orders/[order_no]/close/route.ts';
 import { POST as requery } from '../../app/api/admin/orders/[order_no]/query/route.ts';
+import { POST as refund } from '../../app/api/admin/orders/[order_no]/refund/route.ts';
 import { GET as readOne } from '../../app/api/admin/orders/[order_no]/route.ts';
 import { GET as listAll } from '../../app/api/admin/orders/route.ts';
 import { GET as whoAmI } from '../../app/api/admin/session/route.ts';
+import { POST as reconcile } from '../../app/api/admin/statements/[date]/route.ts';
 import { setAdmin } from '../../lib/admin_account.ts';
 import type { pageView } from '../../lib/admin_views.ts';
 import { beginSession } from '../../lib/sessions.ts';
@@ -52,6 +57,51 @@ async function told(answer: Response): Promise<{ status: number; code: string | 
   return { status: answer.status, code: error?.code };
 }
 
+/** Doorways that change something, each knocked on with something new to change. */
+const writes: [string, (cookie: string, headers?: Record<string, string>) => Promise<Response>][] = [
+  [
+    'POST refund',
+    async (cookie, headers) => {
+      const paid = { order_state: 'SUCCESS', trade_state: 'SUCCESS' } as const;
+      const { order_no, out_trade_no } = await makeTrade(counter.ctx.db, paid);
+      const wish = { out_trade_no, refund_fen: 1, reason: '退货', command_key: crypto.randomUUID() };
+      return refund(post(`/api/admin/orders/${order_no}/refund`, wish, cookie, headers), route(order_no));
+    },
+  ],
+  [
+    'POST close',
+    async (cookie, headers) => {
+      const { order_no } = await makeTrade(counter.ctx.db, { trade_state: 'CLOSED' });
+      return close(post(`/api/admin/orders/${order_no}/close`, {}, cookie, headers), route(order_no));
+    },
+  ],
+  [
+    'POST resolve',
+    async (cookie, headers) => {
+      const { id } = await counter.ctx.db.difference.create({
+        data: {
+          mch_id: counter.ctx.pay.mch_id,
+          bill_date: new Date('2026-01-02T00:00:00Z'),
+          kind: 'fee',
+          subject: crypto.randomUUID(),
+          ours: {},
+          theirs: {},
+          found_at: counter.ctx.now(),
+        },
+      });
+      const request = post(`/api/admin/differences/${id}/resolve`, { note: '已核实' }, cookie, headers);
+      return explain(request, { params: Promise.resolve({ id: String(id) }) });
+    },
+  ],
+  [
+    'POST statement',
+    (cookie, headers) => {
+      const request = post('/api/admin/statements/2026-01-02', {}, cookie, headers);
+      return reconcile(request, { params: Promise.resolve({ date: '2026-01-02' }) });
+    },
+  ],
+];
+
 const doors: [string, (cookie: string) => Promise<Response>][] = [
   ['GET orders', (cookie) => listAll(ask('/api/admin/orders', cookie))],
   [
@@ -68,6 +118,8 @@ const doors: [string, (cookie: string) => Promise<Response>][] = [
       return requery(post(`/api/admin/orders/${order_no}/query`, {}, cookie), route(order_no));
     },
   ],
+  ['GET attention', (cookie) => countWaiting(ask('/api/admin/attention', cookie))],
+  ...writes,
 ];
 
 describe.each(doors)('%s', (_, knock) => {
@@ -135,6 +187,25 @@ describe.each(doors)('%s', (_, knock) => {
     const second = await cookieOf(changed);
     await counter.ctx.db.admin.update({ where: { username: 'leaver' }, data: { disabled: true } });
     expect(await told(await knock(second))).toEqual(refused);
+  });
+});
+
+describe.each(writes)('%s', (_, knock) => {
+  test('is shut to another site’s page, a missing origin and a form, and nothing is written down', async () => {
+    const cookie = await signedIn();
+    const before = await counter.ctx.db.audit.count();
+    for (const origin of ['https://evil.example', 'null', '']) {
+      expect(await told(await knock(cookie, { origin }))).toEqual({ status: 403, code: 'foreign_origin' });
+    }
+    expect((await knock(cookie, { 'content-type': 'text/plain' })).status).toBe(415);
+    expect(await counter.ctx.db.audit.count()).toBe(before);
+  });
+
+  test('leaves a row in the operators’ book with who and from where', async () => {
+    const { _max } = await counter.ctx.db.audit.aggregate({ _max: { id: true } });
+    expect((await knock(await signedIn(), { 'x-forwarded-for': '10.9.8.7' })).status).toBe(200);
+    const rows = await counter.ctx.db.audit.findMany({ where: { id: { gt: _max.id ?? 0n } } });
+    expect(rows).toMatchObject([{ username: 'operator', ip: '10.9.8.7' }]);
   });
 });
 
@@ -206,6 +277,69 @@ describe('an order', () => {
     }
     const page = JSON.parse(all) as ReturnType<typeof pageView>;
     expect(page.orders.find((order) => order.order_no === order_no)?.out_trade_no).toBe(out_trade_no);
+  });
+});
+
+describe('closing an order', () => {
+  const shut = async (order_no: string, cookie: string) =>
+    close(post(`/api/admin/orders/${order_no}/close`, {}, cookie), route(order_no));
+  const actionsOn = async (target: string) =>
+    (await counter.ctx.db.audit.findMany({ where: { target }, orderBy: { id: 'asc' } })).map(
+      ({ action, data }) => ({ action, data }),
+    );
+
+  test('an unpaid one is closed at WeChat and here, with what stood before and after', async () => {
+    const cookie = await signedIn();
+    const { order_no } = await shopper.order();
+    const { out_trade_no } = await shopper.pay(order_no);
+    expect(await (await shut(order_no, cookie)).json()).toEqual({
+      before: 'NOTPAY',
+      after: 'CLOSED',
+      outcome: 'closed',
+    });
+    await expect(counter.control('pay', { out_trade_no })).rejects.toThrow(/ORDERCLOSED|ORDER_CLOSED/);
+    expect(await actionsOn(order_no)).toMatchObject([{ action: 'close', data: { outcome: 'closed' } }]);
+  });
+
+  test('one the shopper has paid, unknown to us, ends as paid', async () => {
+    const cookie = await signedIn();
+    const { order_no } = await shopper.order();
+    const { out_trade_no } = await shopper.pay(order_no);
+    await counter.control('faults', { notify_never: {} }, 'PUT');
+    await counter.control('pay', { out_trade_no });
+    await counter.control('faults', undefined, 'DELETE');
+    expect(await (await shut(order_no, cookie)).json()).toEqual({
+      before: 'NOTPAY',
+      after: 'SUCCESS',
+      outcome: 'paid',
+    });
+  });
+
+  test('money that arrives while the order is being closed wins', async () => {
+    const cookie = await signedIn();
+    const { order_no } = await shopper.order();
+    await shopper.pay(order_no);
+    const openid = shopper.openid;
+    await counter.control('faults', { notify_never: {}, close_order_paid: { times: 1, openid } }, 'PUT');
+    const answer = (await (await shut(order_no, cookie)).json()) as { after: string };
+    await counter.control('faults', undefined, 'DELETE');
+    expect(answer).toMatchObject({ after: 'SUCCESS', outcome: 'paid' });
+  });
+
+  test('a paid and a closed one are refused with their codes, and the attempts are written down', async () => {
+    const cookie = await signedIn();
+    const paid = await makeTrade(counter.ctx.db, { order_state: 'SUCCESS', trade_state: 'SUCCESS' });
+    const closed = await makeTrade(counter.ctx.db, { order_state: 'CLOSED', trade_state: 'CLOSED' });
+    for (const [{ order_no }, code] of [
+      [paid, 'order_paid'],
+      [closed, 'order_closed'],
+    ] as const) {
+      expect(await told(await shut(order_no, cookie))).toEqual({ status: 409, code });
+      expect(await actionsOn(order_no)).toEqual([{ action: 'close_refused', data: { code } }]);
+    }
+    for (const number of ['20261123183007ABCDEFGHJKMNPQRS', '../x']) {
+      expect((await shut(number, cookie)).status).toBe(404);
+    }
   });
 });
 
