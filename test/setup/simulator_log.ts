@@ -27,6 +27,7 @@ export interface SeenAttempt {
   accepted: boolean;
   why: string;
   fault?: string;
+  request_headers: Record<string, string>;
   request_body: string;
 }
 
