@@ -1,7 +1,7 @@
 /**
- * Group commit: what arrives while a commit is in flight goes together in the next one. No timer, so one item
- * alone waits for nothing; each caller is answered only after the commit that holds its item. It knows nothing
- * of what the items are.
+ * Group commit: what arrives in one turn of the event loop, or while commits are in flight, goes together in the next
+ * one. No timer, so one item alone waits for nothing; each caller is answered only after the commit that holds its
+ * item. It knows nothing of what the items are.
  */
 
 export interface GroupCommitOptions {
@@ -24,6 +24,7 @@ export function createGroupCommit<In, Out>(
 ): (item: In) => Promise<Out> {
   const queue: Waiting<In, Out>[] = [];
   let running = 0;
+  let planned = false;
 
   const settle = async (batch: readonly Waiting<In, Out>[]): Promise<void> => {
     try {
@@ -53,6 +54,12 @@ export function createGroupCommit<In, Out>(
   return (item) =>
     new Promise<Out>((resolve, reject) => {
       queue.push({ item, resolve, reject });
-      pump();
+      if (planned) return;
+      planned = true;
+      // Under load a turn of the loop brings many requests; the first of them must not leave with a commit of its own.
+      setImmediate(() => {
+        planned = false;
+        pump();
+      });
     });
 }
