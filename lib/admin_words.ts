@@ -138,6 +138,13 @@ export function problemInWords(problem: string): string {
   return code === undefined ? problem : `微信应答 ${code}：${message}`;
 }
 
+/** How a later bill put a difference right, as the comparison writes it; an operator's note stays as it is. */
+export function resolutionInWords(resolution: string): string {
+  if (resolution === 'no longer there when the day was compared again') return '重新核对这一天时已不存在';
+  const date = /^found in the bill of (\d{4}-\d{2}-\d{2})$/.exec(resolution)?.[1];
+  return date === undefined ? resolution : `在 ${date} 的账单里找到了`;
+}
+
 export const auditWords: Record<AuditAction, string> = {
   refund: '退款',
   refund_refused: '退款被拒',

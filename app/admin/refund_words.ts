@@ -52,7 +52,11 @@ export function refundInWords(state: HeldRefundState, refused_code: string | nul
             description: `${code}。会用同一退款单号再提交。`,
           };
     case 'PROCESSING':
-      return { type: 'success', title: '微信已受理，处理中', description: '系统会跟到到账为止，刷新这一页可看到结果。' };
+      return {
+        type: 'success',
+        title: '微信已受理，处理中',
+        description: '系统会跟到到账为止，刷新这一页可看到结果。',
+      };
     case 'SUCCESS':
       return { type: 'success', title };
     case 'ABNORMAL':

@@ -41,7 +41,7 @@ export const darkTheme: ThemeConfig = {
   algorithm: theme.darkAlgorithm,
   token: {
     colorPrimary: '#3c89e8',
-    colorInfo: '#3c89e8',
+    colorInfo: '#65a9f3',
     colorSuccess: '#6abe39',
     colorWarning: '#e8b339',
     colorError: '#f37370',

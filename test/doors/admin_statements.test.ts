@@ -21,7 +21,7 @@ import {
   readDay,
   readMonth,
 } from '../../lib/admin_statements.ts';
-import { problemInWords } from '../../lib/admin_words.ts';
+import { problemInWords, resolutionInWords } from '../../lib/admin_words.ts';
 import type { Context } from '../../lib/context.ts';
 import { beginSession } from '../../lib/sessions.ts';
 import type { DifferenceKind } from '../../lib/statement_compare.ts';
@@ -317,6 +317,10 @@ describe('a day compared again by hand', () => {
     serve([line]);
     expect(await (await compareAgain('2026-11-23')).json()).toMatchObject({ differences: 0 });
     expect(await readDay(ctx, '2026-11-23')).toMatchObject({ look: 'equal', open: 0, differences: 1 });
+    const { rows: gone } = await listDifferences(ctx, '2026-11-23', { show: 'all' });
+    expect(gone.map(({ resolution }) => resolutionInWords(resolution ?? ''))).toEqual([
+      '重新核对这一天时已不存在',
+    ]);
     expect((await auditRows()).map(({ action, target }) => `${action} ${target}`)).toEqual(
       Array(3).fill('statement 2026-11-23'),
     );
@@ -357,5 +361,7 @@ describe('a day compared again by hand', () => {
     expect(problemInWords('WeChat is still making the bill')).toContain('还在生成');
     expect(problemInWords('unknown columns: 新列')).toContain('新列');
     expect(problemInWords('NO_ANSWER: timeout')).toBe('微信应答 NO_ANSWER：timeout');
+    expect(resolutionInWords('found in the bill of 2026-11-24')).toBe('在 2026-11-24 的账单里找到了');
+    expect(resolutionInWords('已与微信核实')).toBe('已与微信核实');
   });
 });

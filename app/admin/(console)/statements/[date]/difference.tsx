@@ -8,7 +8,7 @@ import {
   expectedFee,
   formatE5,
 } from '../../../../../lib/admin_statements.ts';
-import { differenceWords, evidenceWords } from '../../../../../lib/admin_words.ts';
+import { differenceWords, evidenceWords, resolutionInWords } from '../../../../../lib/admin_words.ts';
 import { beijingText } from '../../../../../lib/beijing.ts';
 import { formatFen } from '../../../../../lib/money.ts';
 import {
@@ -92,7 +92,8 @@ export function Difference({ row }: { row: DifferenceRow }) {
       ) : (
         <p className="difference-said" data-testid="difference-said">
           {row.resolved_by === 'bill' ? '由后来的账单消除' : `${row.resolved_by ?? ''} 已说明`}：
-          {row.resolution} {row.resolved_at === null ? null : <small>{beijingText(row.resolved_at)}</small>}
+          {resolutionInWords(row.resolution ?? '')}{' '}
+          {row.resolved_at === null ? null : <small>{beijingText(row.resolved_at)}</small>}
         </p>
       )}
     </li>

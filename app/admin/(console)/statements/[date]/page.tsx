@@ -199,10 +199,10 @@ function Sum({
   return (
     <div>
       <dt>{name}</dt>
-      <dd data-testid={testid} className={bad ? 'bad' : undefined}>
-        {children}
+      <dd className={bad ? 'bad' : undefined}>
+        <span data-testid={testid}>{children}</span>
+        {count === undefined ? null : <small className="below">{count.toLocaleString('en-US')} 笔</small>}
       </dd>
-      {count === undefined ? null : <small>{count.toLocaleString('en-US')} 笔</small>}
     </div>
   );
 }
