@@ -37,9 +37,10 @@ const patience_ms = 12_000;
 export function startChild(options: ChildOptions): Child {
   const { name, script, args = [], environment, log_dir } = options;
   const with_parent = pathToFileURL(inProject('scripts', 'die_with_parent.ts')).href;
+  const own_environment: Environment = { ...environment, GUITAI_PARENT: String(process.pid) };
   const child = spawn(process.execPath, ['--import', with_parent, inProject(script), ...args], {
     cwd: project_dir,
-    env: environment as NodeJS.ProcessEnv,
+    env: own_environment as NodeJS.ProcessEnv,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     // Out of reach of the terminal's Ctrl-C: we stop children in our own order.
     detached: process.platform !== 'win32',
