@@ -1,12 +1,12 @@
 // The operator's console in a desktop browser: who gets in, what the list finds and keeps in its address, what one
 // order tells, and how one leaves for good.
-import type { Browser } from 'playwright-core';
+import type { Browser, Cookie } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser } from '../setup/browser.ts';
 import { createTestDatabase } from '../setup/database.ts';
 import { openShop, type Shop } from '../setup/shop.ts';
 import { barriers, barriersInBothThemes, weigh } from './look.ts';
-import { awake, enter, hire, openDesk, operator } from './operator.ts';
+import { awake, enter, hire, openDesk, openSignedIn, operator } from './operator.ts';
 import {
   books,
   closeVisits,
@@ -25,6 +25,8 @@ let browser: Browser;
 /** One paid and served, one never paid. */
 let paid: string;
 let unpaid: string;
+/** Of an operator who has signed in once. */
+let session: Cookie[];
 
 beforeAll(async () => {
   const database = await createTestDatabase();
@@ -39,6 +41,9 @@ beforeAll(async () => {
     ({ events }) => events.order_served === 1,
   );
   unpaid = await placeOrder(shopper, 'bookmark');
+  const desk = await openDesk(browser, shop);
+  await enter(desk);
+  session = await desk.context.cookies();
   await closeVisits();
 });
 afterAll(async () => {
@@ -94,9 +99,8 @@ describe('getting in and out', () => {
 
 describe('the list', () => {
   it('keeps its filter in the address: reload, back and a copied link show the same', async () => {
-    const desk = await openDesk(browser, shop);
+    const desk = await openSignedIn(browser, shop, session);
     const { page } = desk;
-    await enter(desk);
     await page.getByTestId(`order-row-${unpaid}`).waitFor();
     await page.getByRole('link', { name: '已支付', exact: true }).click();
     await page.waitForURL('**/admin/orders?state=SUCCESS');
@@ -115,9 +119,7 @@ describe('the list', () => {
     await page.reload();
     await page.getByTestId(`order-row-${paid}`).waitFor();
     expect(page.url()).toBe(address);
-    const copied = await openDesk(browser, shop);
-    await copied.context.addCookies(await desk.context.cookies());
-    await copied.page.goto(address);
+    const copied = await openSignedIn(browser, shop, session, address.replace(shop.origin, ''));
     await copied.page.getByTestId(`order-row-${paid}`).waitFor();
     expect(await copied.page.locator('[data-testid^=order-row-]').count()).toBe(1);
   });
@@ -125,8 +127,7 @@ describe('the list', () => {
   it.each(['order_no', 'out_trade_no', 'transaction_id'] as const)('finds an order by its %s', async (by) => {
     const { trades } = await books(shop, paid);
     const number = by === 'order_no' ? paid : (trades[0]?.[by] ?? '');
-    const desk = await openDesk(browser, shop);
-    await enter(desk);
+    const desk = await openSignedIn(browser, shop, session);
     const { page } = desk;
     await awake(desk, 'order-search');
     await page.keyboard.press('/');
@@ -148,9 +149,8 @@ describe('the list', () => {
     await shop.rows(`update "order" set created_at = '2025-11-20T16:00:00.000Z' where order_no = $1`, [
       early,
     ]);
-    const desk = await openDesk(browser, shop);
+    const desk = await openSignedIn(browser, shop, session);
     const { page } = desk;
-    await enter(desk);
     await page.getByLabel('起始日（北京时间）').fill('2025-11-21');
     await page.getByLabel('截止日（北京时间，含当天）').fill('2025-11-21');
     await page.getByRole('button', { name: '查询' }).click();
@@ -167,8 +167,7 @@ describe('the list', () => {
   });
 
   it('says what to do when nothing fits, and leads back', async () => {
-    const desk = await openDesk(browser, shop);
-    await enter(desk, '/admin/orders?q=nobody-has-this');
+    const desk = await openSignedIn(browser, shop, session, '/admin/orders?q=nobody-has-this');
     await desk.page.getByText('没有符合条件的订单').waitFor();
     await desk.page.getByRole('link', { name: '清除所有条件' }).click();
     await desk.page.getByTestId(`order-row-${paid}`).waitFor();
@@ -177,9 +176,8 @@ describe('the list', () => {
 
 describe('one order', () => {
   it('tells its whole story in order, each moment with its source, and hides what nobody needs', async () => {
-    const desk = await openDesk(browser, shop);
+    const desk = await openSignedIn(browser, shop, session, `/admin/orders/${paid}`);
     const { page } = desk;
-    await enter(desk, `/admin/orders/${paid}`);
     const kinds = await page
       .getByTestId('timeline-item')
       .evaluateAll((items) => items.map((item) => item.getAttribute('data-kind')));
@@ -210,9 +208,8 @@ describe('one order', () => {
     const order_no = await openOrder(shopper, 'tea-cup');
     await tapPay(shopper);
     await showsState(shopper, 'cancelled');
-    const desk = await openDesk(browser, shop);
+    const desk = await openSignedIn(browser, shop, session, `/admin/orders/${order_no}`);
     const { page } = desk;
-    await enter(desk, `/admin/orders/${order_no}`);
     await shop.control('pay', { out_trade_no: await onlyTrade(shop, order_no) });
     await awake(desk, 'requery');
     // The worker may have asked a moment ago; then the console says so, and one asks again.
@@ -233,8 +230,7 @@ describe('one order', () => {
   });
 
   it('that does not exist is said plainly', async () => {
-    const desk = await openDesk(browser, shop);
-    await enter(desk, '/admin/orders');
+    const desk = await openSignedIn(browser, shop, session, '/admin/orders');
     const answer = await desk.page.goto(`${shop.origin}/admin/orders/20261123NOTHERE`);
     expect(answer?.status()).toBe(404);
     expectComplaints(desk, /404/);
@@ -251,9 +247,18 @@ describe('every page of the console', () => {
     await page.goto(`${shop.origin}/admin/login`);
     await page.getByTestId('login-submit').waitFor();
     const found = await look(page);
-    await enter(desk);
-    for (const path of ['/admin/orders', '/admin/orders?q=nobody-has-this', `/admin/orders/${paid}`]) {
-      await page.goto(shop.origin + path, { waitUntil: 'networkidle' });
+    await desk.context.addCookies(session);
+    const paths = [
+      'orders',
+      `orders/${paid}`,
+      'orders?q=nobody-has-this',
+      'refunds',
+      'statements',
+      'attention',
+      'audit',
+    ];
+    for (const path of paths) {
+      await page.goto(`${shop.origin}/admin/${path}`, { waitUntil: 'networkidle' });
       for (const details of await page.locator('details').all()) {
         await details.evaluate((element) => element.setAttribute('open', ''));
       }
@@ -267,11 +272,9 @@ describe('every page of the console', () => {
   });
 
   it('weighs at most what its kit costs once', async () => {
-    const desk = await openDesk(browser, shop);
-    await enter(desk);
     for (const path of ['/admin/orders', `/admin/orders/${paid}`]) {
       const fresh = await openDesk(browser, shop);
-      await fresh.context.addCookies(await desk.context.cookies());
+      await fresh.context.addCookies(session);
       const { bytes, origins } = await weigh(fresh.page, shop.origin + path);
       expect(origins).toEqual([shop.origin]);
       expect(bytes.script, path).toBeLessThan(320 * 1024);

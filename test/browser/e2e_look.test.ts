@@ -124,6 +124,28 @@ describe('every sight of the shop', () => {
     expect(await unreadable(visit.page)).toEqual([]);
   });
 
+  it('is judged by eyes that see: what is planted is found', async () => {
+    const { page } = await openWechat(browser, shop, { viewport: { width: 320, height: 568 } });
+    await page.setContent(`<html lang="zh"><meta name="viewport" content="width=device-width, initial-scale=1"><body style="width:300px"><main><h1>页</h1>
+      <p style="color:#bbb;background:#fff">faint</p>
+      <div style="width:40px;height:20px;overflow:hidden;white-space:nowrap">cut off here</div>
+      <p style="margin-left:250px;white-space:nowrap">beyond the screen</p>
+      <p>below</p><p style="margin-top:-34px;padding-left:4px">above</p>
+      <button style="height:20px">small</button></main></body></html>`);
+    expect((await barriersInBothThemes(page)).filter((each) => each.includes('color-contrast'))).toHaveLength(
+      2,
+    );
+    expect(await tooSmall(page)).toHaveLength(1);
+    const read = (await unreadable(page)).join('\n');
+    for (const wanted of ['cut off: cut off here', 'beyond the screen: beyond', 'overlap: below / above']) {
+      expect(read).toContain(wanted);
+    }
+    const before = await page.locator('h1').evaluate((heading) => heading.getBoundingClientRect().height);
+    await enlarge(page, 200);
+    const after = await page.locator('h1').evaluate((heading) => heading.getBoundingClientRect().height);
+    expect(after).toBeGreaterThan(before * 1.8);
+  });
+
   it('names its colour schemes, and leaves room for the edge of the screen', async () => {
     const visit = await openWechat(browser, shop);
     await openOrder(visit);

@@ -1,5 +1,5 @@
 /** An operator at a desktop, far from Beijing, with a name and a password for the console. */
-import type { Browser, BrowserContextOptions } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Cookie } from 'playwright-core';
 import { setAdmin } from '../../lib/admin_account.ts';
 import { openDb } from '../../lib/db.ts';
 import type { Shop } from '../setup/shop.ts';
@@ -33,6 +33,21 @@ export async function enter({ page, shop }: Visit, path = '/admin'): Promise<voi
   await page.getByTestId('login-password').fill(operator.password);
   await page.getByTestId('login-submit').click();
   await awake({ page }, 'logout');
+}
+
+/** A desktop of somebody who has signed in elsewhere before, at a page of the console. */
+export async function openSignedIn(
+  browser: Browser,
+  shop: Shop,
+  session: Cookie[],
+  path = '/admin/orders',
+  options: BrowserContextOptions = {},
+): Promise<Visit> {
+  const desk = await openDesk(browser, shop, options);
+  await desk.context.addCookies(session);
+  await desk.page.goto(shop.origin + path);
+  await awake(desk, 'logout');
+  return desk;
 }
 
 /** Waits until a button of the console listens: before that, the framework has only drawn it. */

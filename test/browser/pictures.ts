@@ -38,9 +38,7 @@ const sharp = { deviceScaleFactor: 2 };
 
 await runScript(async () => {
   if (!isBuilt()) await step('building the app', () => build());
-  // The browser's own words, as in its date boxes.
-  Object.assign(process.env, { LANGUAGE: 'zh_CN', LANG: 'zh_CN.UTF-8', LC_ALL: 'zh_CN.UTF-8' });
-  const browser = await launchBrowser({ args: ['--lang=zh-CN'] });
+  const browser = await launchBrowser();
   try {
     await requireChinese(browser);
     rmSync(folder, { recursive: true, force: true });
@@ -193,6 +191,11 @@ async function walkInConsole(browser: Browser, shop: Shop): Promise<void> {
   );
   await page.goto(`${shop.origin}/admin/orders/${surplus}`, { waitUntil: 'networkidle' });
   await shoot(page, 'admin-order-surplus');
+  for (const section of ['attention', 'refunds', 'statements', 'audit']) {
+    await page.goto(`${shop.origin}/admin/${section}`, { waitUntil: 'networkidle' });
+    await shoot(page, `admin-${section}`);
+  }
+  await page.goto(`${shop.origin}/admin/orders/${surplus}`, { waitUntil: 'networkidle' });
   await page.setViewportSize(phone_screen);
   await shoot(page, 'admin-order-phone');
   await page.goto(`${shop.origin}/admin/orders`, { waitUntil: 'networkidle' });
