@@ -74,16 +74,21 @@ export async function signIn(
 ): Promise<NewSession> {
   const now = ctx.now();
   const since = (ms: number): Date => new Date(now.getTime() - ms);
+  // Written first and counted with itself, so that guesses sent together do not all look like the first.
+  const attempt = await ctx.db.login_attempt.create({
+    data: { username, ip, at: now, ok: false },
+    select: { id: true },
+  });
   const [here, anywhere, address] = await Promise.all([
     ctx.db.login_attempt.count({ where: { username, ip, ok: false, at: { gt: since(window_ms) } } }),
     ctx.db.login_attempt.count({ where: { username, ok: false, at: { gt: since(3_600_000) } } }),
     ctx.db.login_attempt.count({ where: { ip, ok: false, at: { gt: since(window_ms) } } }),
   ]);
-  if (here >= 5 || anywhere >= 20 || address >= 50) throw new AppError('too_many_attempts');
-  const attempt = await ctx.db.login_attempt.create({
-    data: { username, ip, at: now, ok: false },
-    select: { id: true },
-  });
+  if (here > 5 || anywhere > 20 || address > 50) {
+    // A guess that was not looked at does not lengthen the wait.
+    await ctx.db.login_attempt.delete({ where: { id: attempt.id } });
+    throw new AppError('too_many_attempts');
+  }
   const admin = await ctx.db.admin.findUnique({ where: { username } });
   const right = await matches(password, admin?.password_hash ?? (await nobody));
   if (admin === null || admin.disabled || !right) throw new AppError('wrong_login');

@@ -145,7 +145,7 @@ export async function readOrder(ctx: Context, order_no: string) {
   if (order === null) return undefined;
   const numbers = order.trades.map(({ out_trade_no }) => out_trade_no);
   const [events, notifications, refunds] = await Promise.all([
-    ctx.db.event.findMany({ where: { order_no }, orderBy: { id: 'asc' }, take: 1_000 }),
+    readEvents(ctx, order_no),
     ctx.db.notification.findMany({
       where: { out_trade_no: { in: numbers } },
       orderBy: { received_at: 'asc' },
@@ -154,4 +154,23 @@ export async function readOrder(ctx: Context, order_no: string) {
     refundsOfOrder(ctx, order_no),
   ]);
   return { order, events, notifications, refunds, read_at: ctx.now() };
+}
+
+/** Steps that a page or a job can repeat without end; their newest are shown, what moved money always is. */
+const repeatable = ['query', 'unified_order', 'bridge_result', 'refund_query', 'refund_sent'];
+
+async function readEvents(ctx: Context, order_no: string) {
+  const [moves, repeats] = await Promise.all([
+    ctx.db.event.findMany({
+      where: { order_no, kind: { notIn: repeatable } },
+      orderBy: { id: 'asc' },
+      take: 1_000,
+    }),
+    ctx.db.event.findMany({
+      where: { order_no, kind: { in: repeatable } },
+      orderBy: { id: 'desc' },
+      take: 500,
+    }),
+  ]);
+  return [...moves, ...repeats].sort((a, b) => Number(a.id - b.id));
 }

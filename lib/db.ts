@@ -45,6 +45,14 @@ export function isDuplicate(error: unknown): boolean {
   return error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
 }
 
+/** The database is there but had no connection, or a lock was held too long: the same request may work in a moment. */
+export function isOverload(error: unknown): boolean {
+  return (
+    error instanceof Prisma.PrismaClientKnownRequestError &&
+    (error.code === 'P2028' || error.code === 'P2024' || /Code: `55P03`/.test(error.message))
+  );
+}
+
 /** One PostgreSQL session outside the pool, for what needs one: COPY, temporary tables, session locks. */
 export type DbSession = Client;
 

@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import type { z } from 'zod';
 import type { Context } from './context.ts';
+import { isOverload } from './db.ts';
 import { AppError, type ErrorBody, explain } from './errors.ts';
 import { randomText } from './numbers.ts';
 
@@ -114,7 +115,10 @@ export async function answering(
   try {
     return await doorway();
   } catch (thrown) {
-    const error = thrown instanceof AppError ? thrown : new AppError('internal', { cause: thrown });
+    const error =
+      thrown instanceof AppError
+        ? thrown
+        : new AppError(isOverload(thrown) ? 'busy' : 'internal', { cause: thrown });
     const body: ErrorBody = {
       error: {
         code: error.code,

@@ -58,8 +58,34 @@ export async function startJsapiTrade(
   const { openid } = session;
   if (!numberPattern.test(order_no)) throw new AppError('not_found');
   if (openid === null) throw new AppError('openid_required');
+  // Taps that come while one is under way join it: each alone would wait for the order's lock on a connection.
+  const key = `${order_no} ${session.id}`;
+  const starting = startingOf(ctx);
+  const joined = starting.get(key);
+  if (joined !== undefined) return joined;
+  const started = startTrade(ctx, { ...session, openid }, order_no, payer_client_ip).finally(() =>
+    starting.delete(key),
+  );
+  starting.set(key, started);
+  return started;
+}
+
+const startingByContext = new WeakMap<Context, Map<string, Promise<StartedTrade>>>();
+
+function startingOf(ctx: Context): Map<string, Promise<StartedTrade>> {
+  const known = startingByContext.get(ctx) ?? new Map<string, Promise<StartedTrade>>();
+  startingByContext.set(ctx, known);
+  return known;
+}
+
+async function startTrade(
+  ctx: Context,
+  session: Session & { openid: string },
+  order_no: string,
+  payer_client_ip: string,
+): Promise<StartedTrade> {
   for (let attempt = 1; ; attempt += 1) {
-    const out_trade_no = await openTrade(ctx, { ...session, openid }, order_no, payer_client_ip);
+    const out_trade_no = await openTrade(ctx, session, order_no, payer_client_ip);
     const placed = await ensurePlaced(ctx, out_trade_no);
     if (placed.outcome === 'placed') {
       return { out_trade_no, jsapi: ctx.payFor(placed.trade).jsapiParameters(placed.prepay_id) };
