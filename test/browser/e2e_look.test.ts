@@ -258,8 +258,10 @@ describe('what a page costs and gives away', () => {
     const everything = seen.join('\n');
     expect(everything).toContain('支付成功');
     expect(everything).toContain('prepay_id=');
-    const { WECHAT_API_V2_KEY, WECHAT_APP_SECRET, SESSION_PASSWORD } = shop.settings;
-    for (const secret of [visit.openid, WECHAT_API_V2_KEY, WECHAT_APP_SECRET, SESSION_PASSWORD]) {
+    const { WECHAT_API_V2_KEY, WECHAT_APP_SECRET, WECHAT_MERCHANT_KEY, SESSION_PASSWORD } = shop.settings;
+    const key_line = WECHAT_MERCHANT_KEY?.split('\n')[1];
+    for (const secret of [visit.openid, WECHAT_API_V2_KEY, WECHAT_APP_SECRET, key_line, SESSION_PASSWORD]) {
+      expect(secret).toMatch(/.{16}/);
       expect(everything.includes(secret ?? '')).toBe(false);
     }
   });

@@ -124,7 +124,14 @@ async function walkInWechat(browser: Browser, shop: Shop): Promise<void> {
     await shop.control('pay', { out_trade_no: await onlyTrade(shop, order_no), late: true });
     await until(
       () => books(shop, order_no),
-      ({ events }) => events.paid_late === 1,
+      ({ events }) => events.paid_late === 1 && events.refund_sent !== undefined,
+    );
+    // The refund is under way for a few seconds at WeChat, and the worker asks what became of it.
+    await shop.control('clock', { advance_s: 10 });
+    await until(
+      () => shop.rows(`select 1 from refund where order_no = $1 and state = 'SUCCESS'`, [order_no]),
+      (done) => done.length === 1,
+      60_000,
     );
     await visit.page.goto(`${shop.origin}/orders`);
     await shoot(visit.page, 'orders');

@@ -64,7 +64,7 @@ export async function openShop(database_url: string, options: ShopOptions = {}):
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const simulator = await startSimulator({ shop_origin: origin });
-  const { official_account, merchants, users } = await simulatorConfig(simulator.url);
+  const { official_account, merchants, users, tls_url, ca_pem } = await simulatorConfig(simulator.url);
   const [merchant] = merchants;
   if (merchant === undefined) throw new Error('the simulator has no merchant');
   await fillShelf(database_url);
@@ -88,6 +88,10 @@ export async function openShop(database_url: string, options: ShopOptions = {}):
     WECHAT_APP_SECRET: official_account.secret,
     WECHAT_MCH_ID: merchant.mch_id,
     WECHAT_API_V2_KEY: merchant.api_v2_key,
+    WECHAT_MERCHANT_CERTIFICATE: merchant.merchant_cert_pem,
+    WECHAT_MERCHANT_KEY: merchant.merchant_key_pem,
+    WECHAT_PAY_CERTIFICATE_BASE_URL: tls_url,
+    WECHAT_PAY_CA: ca_pem,
     WECHAT_PAY_BASE_URL: simulator.url,
     WECHAT_API_BASE_URL: simulator.url,
     WECHAT_OPEN_BASE_URL: simulator.url,
@@ -141,7 +145,15 @@ export async function openShop(database_url: string, options: ShopOptions = {}):
 
 interface SimulatorConfig {
   official_account: { secret: string };
-  merchants: { mch_id: string; appid: string; api_v2_key: string }[];
+  tls_url: string;
+  ca_pem: string;
+  merchants: {
+    mch_id: string;
+    appid: string;
+    api_v2_key: string;
+    merchant_cert_pem: string;
+    merchant_key_pem: string;
+  }[];
   users: SimulatedUser[];
 }
 
