@@ -33,11 +33,18 @@ export async function createBillTable(session: DbSession): Promise<void> {
   await session.query(createTable);
 }
 
+export interface BillDay {
+  mch_id: string;
+  bill_date: Date;
+  /** Whether a file that is no bill is kept as evidence instead of the one before; a good bill always is. */
+  replaces_kept: boolean;
+}
+
 /** Fills the session's `bill_line`. `progress` is called now and then with the rows so far. */
 export async function importBill(
   ctx: Context,
   session: DbSession,
-  { mch_id, bill_date }: { mch_id: string; bill_date: Date },
+  { mch_id, bill_date, replaces_kept }: BillDay,
   stream: ReadableStream<Uint8Array>,
   progress: (rows: number) => void,
 ): Promise<ImportedBill> {
@@ -49,6 +56,7 @@ export async function importBill(
   copied.catch(() => undefined);
   let waiting = '';
   let rows = 0;
+  let good = false;
   const flush = async (): Promise<void> => {
     const text = waiting;
     waiting = '';
@@ -75,12 +83,13 @@ export async function importBill(
     const idle = once(session, 'drain');
     copy.end();
     await Promise.all([copied, idle]);
+    good = true;
     return { summary, sha256: hash.digest('hex') };
   } catch (cause) {
     copy.destroy(new Error('the bill was refused'));
     throw cause;
   } finally {
-    await keeper.end();
+    await keeper.end(good || replaces_kept);
   }
 }
 
@@ -106,11 +115,16 @@ function copyLine(row: TradeBillRow): string {
   return `${row.trade_time}+08\t${safe.replaceAll('\u0001', '\t')}\t${row.total_fen}\t${row.refund_fen}\t${row.fee_e5}\t${row.rate}\n`;
 }
 
-/** Writes the bill into its pieces as it passes; an earlier try of the same day is replaced. */
+/** Writes the bill into its pieces as it passes, after those of an earlier try; at the end one of the two goes. */
 async function keepBill(ctx: Context, mch_id: string, bill_date: Date) {
-  await ctx.db.statement_chunk.deleteMany({ where: { mch_id, bill_date } });
+  const last = await ctx.db.statement_chunk.findFirst({
+    where: { mch_id, bill_date },
+    orderBy: { part: 'desc' },
+    select: { part: true },
+  });
+  const earlier = last?.part ?? 0;
   const gzip = createGzip({ level: 3 });
-  let part = 0;
+  let part = earlier;
   let held: Buffer[] = [];
   let size = 0;
   const store = async (): Promise<void> => {
@@ -132,9 +146,12 @@ async function keepBill(ctx: Context, mch_id: string, bill_date: Date) {
     async write(chunk: Uint8Array): Promise<void> {
       if (!gzip.write(chunk)) await Promise.race([once(gzip, 'drain'), drained]);
     },
-    async end(): Promise<void> {
+    async end(replaces: boolean): Promise<void> {
       gzip.end();
       await drained;
+      await ctx.db.statement_chunk.deleteMany({
+        where: { mch_id, bill_date, part: replaces ? { lte: earlier } : { gt: earlier } },
+      });
     },
   };
 }

@@ -98,15 +98,30 @@ WITH lines AS (
 )
 SELECT DISTINCT ON (kind, subject) kind, subject, out_trade_no, ours, theirs FROM judged WHERE kind IS NOT NULL`;
 
+/** How a resolution reads that this comparison wrote itself when a difference was gone. */
+const vanished = 'no longer there when the day was compared again';
+
+/*
+ * A difference that comes back is open again: the same when it had vanished, and another one than the operator
+ * explained when its evidence differs. Of what another day's bill holds, only a line in this one is news. A trade that
+ * was refunded meanwhile was still paid.
+ */
 const keep = `
-INSERT INTO difference (mch_id, bill_date, kind, subject, out_trade_no, ours, theirs, found_at)
+INSERT INTO difference AS d (mch_id, bill_date, kind, subject, out_trade_no, ours, theirs, found_at)
 SELECT $1, $2::date, kind, subject, out_trade_no, ours, theirs, $3 FROM found
-ON CONFLICT (mch_id, bill_date, kind, subject) DO NOTHING`;
+ON CONFLICT (mch_id, bill_date, kind, subject) DO UPDATE
+SET ours = excluded.ours, theirs = excluded.theirs, resolved_at = NULL, resolution = NULL, resolved_by = NULL,
+  found_at = CASE WHEN d.resolved_at IS NULL THEN d.found_at ELSE excluded.found_at END
+WHERE CASE
+  WHEN d.resolved_by = 'bill' AND d.resolution = '${vanished}' THEN true
+  WHEN d.resolved_by = 'bill' THEN d.theirs <> excluded.theirs
+  ELSE d.theirs <> excluded.theirs
+    OR replace(d.ours::text, '"REFUND"', '"SUCCESS"') <> replace(excluded.ours::text, '"REFUND"', '"SUCCESS"') END`;
 
 /** What this day's second look no longer shows, and what another day's bill turned out to hold. */
 const resolve = `
 UPDATE difference d SET resolved_at = $3, resolved_by = 'bill', resolution = CASE
-    WHEN d.bill_date = $2::date THEN 'no longer there when the day was compared again'
+    WHEN d.bill_date = $2::date THEN '${vanished}'
     ELSE 'found in the bill of ' || $2 END
 WHERE d.mch_id = $1 AND d.resolved_at IS NULL AND (
   (d.bill_date = $2::date AND NOT EXISTS (

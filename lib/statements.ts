@@ -74,22 +74,16 @@ export async function reconcileDay(
     });
     progress(`${bill_date}: asking WeChat for the bill`);
     await createBillTable(session);
-    const fetched = await fetchBill(ctx, session, day, bill_date, progress);
-    if (fetched.state === 'WAITING' || fetched.state === 'REFUSED') {
-      // A day that was compared once stays compared; what went wrong with a second look is only told.
-      const state = before === 'COMPARED' ? before : fetched.state;
+    const fetched = await fetchBill(ctx, session, day, bill_date, before !== 'COMPARED', progress);
+    const stopped = whyNotCompared(before, fetched);
+    if (stopped !== undefined) {
+      const { state, problem } = stopped;
       await ctx.db.statement_day.update({
         where: { mch_id_bill_date: day },
-        data: { state, problem: fetched.problem.slice(0, 500) },
+        data: { state, problem: problem.slice(0, 500) },
       });
-      return {
-        bill_date,
-        state,
-        rows: 0,
-        settled: 0,
-        differences: await openDifferences(ctx, day),
-        problem: fetched.problem,
-      };
+      const differences = await openDifferences(ctx, day);
+      return { bill_date, state, rows: 0, settled: 0, differences, problem };
     }
     progress(`${bill_date}: settling what only the bill knows`);
     const settled = await settleFromBill(ctx, session);
@@ -125,6 +119,27 @@ export async function reconcileDay(
   });
 }
 
+/**
+ * The day's state and what to tell when there is nothing to compare with; undefined when there is. A day that was
+ * compared stays compared with the bill it kept, whatever a later look brings, and "no bill" after a broken one proves
+ * nothing: only a day without any bill yet can be an empty one.
+ */
+function whyNotCompared(
+  before: string,
+  { state, problem }: Fetched,
+): { state: DayState; problem: string } | undefined {
+  if (state === 'COMPARED') return undefined;
+  if (before === 'COMPARED') {
+    return {
+      state: before,
+      problem: state === 'EMPTY' ? 'WeChat now says there is no bill; the one kept before stands' : problem,
+    };
+  }
+  if (state !== 'EMPTY') return { state, problem };
+  if (before !== 'REFUSED') return undefined;
+  return { state: before, problem: 'WeChat now says there is no bill; what it sent before was none' };
+}
+
 function totals({ rows, payments, payment_fen, refunds, refund_fen, fee_e5 }: TradeBillSummary) {
   return {
     rows,
@@ -148,6 +163,7 @@ async function fetchBill(
   session: DbSession,
   day: { mch_id: string; bill_date: Date },
   bill_date: string,
+  replaces_kept: boolean,
   progress: Progress,
 ): Promise<Fetched> {
   try {
@@ -157,7 +173,7 @@ async function fetchBill(
         ? { state: 'EMPTY', problem: '' }
         : { state: 'WAITING', problem: 'WeChat is still making the bill' };
     }
-    const imported = await importBill(ctx, session, day, bill.stream, (rows) =>
+    const imported = await importBill(ctx, session, { ...day, replaces_kept }, bill.stream, (rows) =>
       progress(`${bill_date}: ${rows} rows`),
     );
     return { state: 'COMPARED', problem: '', ...imported };

@@ -325,6 +325,129 @@ test('a day that WeChat has no bill for is empty, and a difference where we took
   expect(await reconcileDay(ctx, day)).toMatchObject({ state: 'EMPTY', differences: 1 });
 });
 
+describe('a second look at a day', () => {
+  const dayRow = () =>
+    ctx.db.statement_day.findFirstOrThrow({ where: { bill_date: new Date(`${day}T00:00:00Z`) } });
+  const keptText = async (): Promise<string> => {
+    const parts = await ctx.db.statement_chunk.findMany({
+      where: { bill_date: new Date(`${day}T00:00:00Z`) },
+      orderBy: { part: 'asc' },
+    });
+    return gunzipSync(Buffer.concat(parts.map(({ data }) => data))).toString('utf8');
+  };
+
+  test('WeChat has no bill any more: the day stays compared with the bill it kept, and says so', async () => {
+    const made = await payments(3);
+    const text = billText(made.map(({ line }) => line));
+    serve(text);
+    await reconcileDay(ctx, day);
+    const before = await dayRow();
+    bill = () => ({ outcome: 'no_bill', exchange });
+    const again = await reconcileDay(ctx, day);
+    expect(again).toMatchObject({ state: 'COMPARED', differences: 0 });
+    expect(again.problem).toContain('there is no bill');
+    const { problem, attempts, ...rest } = await dayRow();
+    expect(problem).toBe(again.problem);
+    expect(attempts).toBe(2);
+    expect(rest).toMatchObject({ state: 'COMPARED', payments: 3, sha256: before.sha256 });
+    expect(await keptText()).toBe(text);
+  });
+
+  test('a broken second bill does not push out the good one that is kept', async () => {
+    const made = await payments(2);
+    const text = billText(made.map(({ line }) => line));
+    serve(text);
+    await reconcileDay(ctx, day);
+    serve('<html>502</html>');
+    expect(await reconcileDay(ctx, day)).toMatchObject({ state: 'COMPARED', differences: 0 });
+    expect(await keptText()).toBe(text);
+    serve(text);
+    expect((await reconcileDay(ctx, day)).problem).toBe('');
+    expect(await keptText()).toBe(text);
+  });
+
+  test('a broken bill and then none: refused stays refused, since something was there', async () => {
+    serve('<html>502</html>');
+    await reconcileDay(ctx, day);
+    bill = () => ({ outcome: 'no_bill', exchange });
+    expect(await reconcileDay(ctx, day)).toMatchObject({ state: 'REFUSED' });
+    expect(await keptText()).toBe('<html>502</html>');
+  });
+
+  test('a day that waited becomes empty, and an empty day that got its bill is compared', async () => {
+    bill = () => ({ outcome: 'creating', exchange });
+    expect((await reconcileDay(ctx, day)).state).toBe('WAITING');
+    bill = () => ({ outcome: 'no_bill', exchange });
+    expect((await reconcileDay(ctx, day)).state).toBe('EMPTY');
+    expect((await reconcileDay(ctx, day)).state).toBe('EMPTY');
+    const made = await payments(1);
+    serve(billText(made.map(({ line }) => line)));
+    expect(await reconcileDay(ctx, day)).toMatchObject({ state: 'COMPARED', differences: 0 });
+  });
+});
+
+describe('a difference that was resolved', () => {
+  /** One trade whose bill line says one fen too much, and the same bill without the fault. */
+  async function oneDifference(): Promise<{ wrong: (fen: number) => void; right: () => void; paid: Paid }> {
+    const [paid] = await payments(1);
+    if (paid === undefined) throw new Error('no payment');
+    const { line } = paid;
+    const wrong = (fen: number): void =>
+      serve(billText([{ ...line, total_fen: (line.total_fen ?? 0) + fen }]));
+    wrong(1);
+    expect((await reconcileDay(ctx, day)).differences).toBe(1);
+    return { wrong, right: () => serve(billText([line])), paid };
+  }
+  const explain = () =>
+    ctx.db.difference.updateMany({
+      where: { bill_date: new Date(`${day}T00:00:00Z`) },
+      data: { resolved_at: ctx.now(), resolution: '已与微信核实', resolved_by: 'operator' },
+    });
+
+  test('by vanishing, and comes back: it is open again', async () => {
+    const { wrong, right } = await oneDifference();
+    right();
+    expect((await reconcileDay(ctx, day)).differences).toBe(0);
+    expect((await found())[0]).toMatchObject({ resolved_by: 'bill' });
+    wrong(1);
+    expect((await reconcileDay(ctx, day)).differences).toBe(1);
+    expect(await found()).toMatchObject([{ resolved_at: null, resolution: null, resolved_by: null }]);
+  });
+
+  test('by an operator, with the evidence as it was: it stays resolved, also after a refund', async () => {
+    const { paid } = await oneDifference();
+    await explain();
+    await ctx.db.trade.update({
+      where: { out_trade_no: paid.out_trade_no },
+      data: { trade_state: 'REFUND' },
+    });
+    expect((await reconcileDay(ctx, day)).differences).toBe(0);
+    expect(await found()).toMatchObject([{ resolution: '已与微信核实', resolved_by: 'operator' }]);
+  });
+
+  test('by an operator, and now says something else: it is open again with what it says now', async () => {
+    const { wrong, paid } = await oneDifference();
+    await explain();
+    wrong(2);
+    expect((await reconcileDay(ctx, day)).differences).toBe(1);
+    expect(await found()).toMatchObject([
+      { resolved_at: null, theirs: { total_fen: (paid.line.total_fen ?? 0) + 2 } },
+    ]);
+  });
+
+  test('by the bill of another day, and its own day is compared again: it stays resolved', async () => {
+    const [late] = await payments(1);
+    if (late === undefined) throw new Error('no payment');
+    serve(billText([]));
+    await reconcileDay(ctx, day);
+    const tomorrow = new Date(noon.getTime() + 86_400_000).toISOString().slice(0, 10);
+    serve(billText([late.line]));
+    await reconcileDay(ctx, tomorrow);
+    serve(billText([]));
+    expect((await reconcileDay(ctx, day)).differences).toBe(0);
+  });
+});
+
 test('before ten in the morning of the next day there is no bill to ask for', async () => {
   const today = ctx.now().toISOString().slice(0, 10);
   await expect(reconcileDay(ctx, today)).rejects.toMatchObject({ code: 'bill_too_early' });
