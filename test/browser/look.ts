@@ -9,10 +9,17 @@ import type { Page, Response } from 'playwright-core';
 /** Serious and critical findings of axe, contrast included, each as `rule: element`. */
 export function barriers(page: Page): Promise<string[]> {
   // The legacy mode opens no page of its own in a context that pretends to be WeChat.
-  return serious(new AxeBuilder({ page }).setLegacyMode());
+  return serious(page, new AxeBuilder({ page }).setLegacyMode());
 }
 
-async function serious(axe: AxeBuilder): Promise<string[]> {
+async function serious(page: Page, axe: AxeBuilder): Promise<string[]> {
+  // A colour on its way to another is nobody's choice: look once the page rests.
+  await page.waitForFunction(() =>
+    document.getAnimations().every(({ playState, effect }) => {
+      const endless = effect?.getComputedTiming().endTime === Number.POSITIVE_INFINITY;
+      return endless || playState !== 'running';
+    }),
+  );
   const { violations } = await axe.analyze();
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
@@ -24,7 +31,7 @@ async function serious(axe: AxeBuilder): Promise<string[]> {
 /** The same, and the contrast once more in the dark; the page is left light. */
 export async function barriersInBothThemes(page: Page): Promise<string[]> {
   await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
-  const dark = await serious(new AxeBuilder({ page }).setLegacyMode().withRules(['color-contrast']));
+  const dark = await serious(page, new AxeBuilder({ page }).setLegacyMode().withRules(['color-contrast']));
   await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
   return [...dark.map((text) => `in the dark ${text}`), ...(await barriers(page))];
 }

@@ -1,6 +1,6 @@
 /**
  * Asking the server how an order stands: one question at a time, at the pace the server sets, not while the page
- * is hidden or offline. It keeps no state of the order and shows nothing.
+ * is hidden. It keeps no state of the order and shows nothing.
  */
 import type { Facts } from './view.client.ts';
 
@@ -62,7 +62,7 @@ export function createPolls(
   function ask(): void {
     clearTimeout(timer);
     const now = plan;
-    if (now === undefined || asking !== undefined || document.hidden || navigator.onLine === false) return;
+    if (now === undefined || asking !== undefined || document.hidden) return;
     const own = new AbortController();
     asking = own;
     const slow = setTimeout(() => own.abort(), timeout_ms);
@@ -82,6 +82,11 @@ export function createPolls(
   }
 
   function learn(now: Plan, status: Status | undefined): void {
+    // What the browser believes of the network may be wrong, so it only decides that a miss does not count.
+    if (status === undefined && navigator.onLine === false) {
+      timer = setTimeout(ask, afterMiss_ms);
+      return;
+    }
     now.poll += 1;
     if (status !== undefined) {
       now.answered = true;
