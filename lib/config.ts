@@ -45,6 +45,55 @@ function readFile(path: string): string | undefined {
   }
 }
 
+const domainPattern = /^(?=.{1,253}(:\d{1,5})?$)[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?$/;
+const domain = z.string().regex(domainPattern, 'a domain in small letters, without a scheme');
+
+/** Several values of one kind, by commas; none when unset. */
+function listOf(holds: (text: string) => boolean, what: string, most: number) {
+  return z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').map((one) => one.trim()))
+    .transform((texts) => texts.filter((one) => one !== ''))
+    .refine((texts) => texts.length <= most && texts.every(holds), what);
+}
+
+/** WeChat takes http too; whether its host is a domain is the platform's to say. */
+function isPaymentDirectory(text: string): boolean {
+  const parsed = URL.parse(text);
+  return parsed !== null && /^https?:$/.test(parsed.protocol) && text.endsWith('/') && !/[?#]/.test(text);
+}
+
+/** File name to content. */
+const domainFiles = z.string().transform((text, issues): Record<string, string> => {
+  const files: Record<string, string> = {};
+  for (const entry of text.split(',').map((one) => one.trim())) {
+    if (entry === '') continue;
+    const [, name = '', given] = /^([\w-]{1,64}\.txt)(?:=([\w.-]{1,256}))?$/.exec(entry) ?? [];
+    const content = given ?? /^MP_verify_(\w+)\.txt$/.exec(name)?.[1];
+    if (content === undefined) {
+      issues.addIssue({ code: 'custom', message: 'NAME.txt=CONTENT or MP_verify_X.txt, by commas' });
+      return z.NEVER;
+    }
+    files[name] = content;
+  }
+  return files;
+});
+
+/** A template's fields, each a text with places to fill in. */
+const messageData = z.string().transform((text, issues): Record<string, string> => {
+  try {
+    return z
+      .record(z.string().regex(/^[a-zA-Z_]+\d*$/), z.string().min(1).max(200))
+      .refine((fields) => Object.keys(fields).length > 0)
+      .parse(JSON.parse(text));
+  } catch {
+    // Neither JSON nor a map of texts: told as one fault, with the example beside it.
+    issues.addIssue({ code: 'custom', message: 'JSON of field names and texts' });
+    return z.NEVER;
+  }
+});
+
 interface Setting {
   schema: z.ZodType;
   example: string;
@@ -87,7 +136,8 @@ export const settings = {
   TRUSTED_PROXIES: {
     schema: z.coerce.number().int().min(0).max(5).default(0),
     example: '1',
-    purpose: 'How many reverse proxies of yours append to X-Forwarded-For; 0 when none stands in front.',
+    purpose:
+      'How many reverse proxies of yours write X-Forwarded-For. 0: none does, the socket’s own address is believed.',
   },
   WECHAT_APPID: {
     schema: z.string().regex(/^wx[0-9a-zA-Z]{16}$/, 'wx and 16 letters or digits'),
@@ -188,6 +238,87 @@ export const settings = {
     schema: url('WECHAT_OPEN_BASE_URL').default('https://open.weixin.qq.com'),
     example: 'https://open.weixin.qq.com',
     purpose: 'The OAuth authorize page.',
+  },
+  WECHAT_SERVER_TOKEN: {
+    schema: z
+      .string()
+      .regex(/^[0-9a-zA-Z]{3,32}$/, '3 to 32 letters or digits')
+      .optional(),
+    example: 'atokenofyourown0123456789',
+    purpose:
+      'Official account: 设置与开发 → 基本配置 → 服务器配置 → Token; its URL is PUBLIC_URL/api/wechat/server. Without it nothing is received there.',
+    secret: true,
+  },
+  WECHAT_SERVER_AES_KEY: {
+    schema: z
+      .string()
+      .regex(/^[0-9a-zA-Z]{43}$/, '43 letters or digits')
+      .optional(),
+    example: 'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG',
+    purpose:
+      'The EncodingAESKey beside it, for 安全模式 or 兼容模式. Once set, only encrypted messages are believed.',
+    secret: true,
+  },
+  WECHAT_JS_SDK_URL: {
+    schema: z
+      .string()
+      .regex(/^https?:\/\/[^\s'"<>;,]+\.js$/, 'the http(s) address of a script')
+      .default('https://res.wx.qq.com/open/js/jweixin-1.6.0.js'),
+    example: 'https://res.wx.qq.com/open/js/jweixin-1.6.0.js',
+    purpose: 'The JS-SDK that the pay page may load for wx.chooseWXPay.',
+  },
+  WECHAT_DOMAIN_FILES: {
+    schema: domainFiles.default({}),
+    example: 'MP_verify_Wm3WZYTPz0wzccnW.txt',
+    purpose:
+      'The files WeChat wants at the root of the domain, by commas: NAME.txt=CONTENT; MP_verify_X.txt alone holds X.',
+  },
+  WECHAT_MESSAGE_TEMPLATE_ID: {
+    schema: z
+      .string()
+      .regex(/^[0-9a-zA-Z_-]{16,64}$/, 'a template id')
+      .optional(),
+    example: 'ngqIpbwh8bUfcSsECmogfXcV14J0tQlEpBO27izEYtY',
+    purpose:
+      'Sends one message per paid order to its buyer: 公众平台 → 模板消息 or 订阅通知 → its template id.',
+  },
+  WECHAT_MESSAGE_KIND: {
+    schema: z.enum(['template', 'subscribe']).default('template'),
+    example: 'template',
+    purpose: 'template: 模板消息, to followers. subscribe: 订阅通知, to those who agreed to it.',
+  },
+  WECHAT_MESSAGE_DATA: {
+    schema: messageData.default({
+      character_string1: '{order_no}',
+      thing2: '{title}',
+      amount3: '{amount}',
+      time4: '{paid_at}',
+    }),
+    example: '{"character_string1":"{order_no}","thing2":"{title}","amount3":"{amount}","time4":"{paid_at}"}',
+    purpose:
+      'The template’s own fields as JSON: text with {order_no}, {title}, {amount}, {paid_at} and {shop} in it.',
+  },
+  WECHAT_PAYMENT_DIRECTORIES: {
+    schema: listOf(isPaymentDirectory, 'https addresses that end with /, at most 5', 5),
+    example: 'https://shop.example.com/pay/',
+    purpose:
+      'Merchant platform: 产品中心 → 开发配置 → JSAPI支付授权目录, as registered there, by commas. Only to warn when the pay page lies outside.',
+  },
+  WECHAT_OAUTH_DOMAIN: {
+    schema: domain.optional(),
+    example: 'shop.example.com',
+    purpose: 'Official account: 功能设置 → 网页授权域名, as registered there. Only to warn.',
+  },
+  WECHAT_JS_DOMAINS: {
+    schema: listOf((text) => domainPattern.test(text.replace(/\/.*$/, '')), 'domains, at most 5', 5),
+    example: 'shop.example.com',
+    purpose: 'Official account: 功能设置 → JS接口安全域名, as registered there, by commas. Only to warn.',
+  },
+  WECHAT_H5_DOMAINS: {
+    schema: listOf((text) => domainPattern.test(text), 'domains, at most 5', 5),
+    example: 'shop.example.com',
+    purpose:
+      'Merchant platform: 产品中心 → 开发配置 → H5支付域名, as registered there, by commas. Only to warn.',
   },
   WECHAT_TIMEOUT_MS: {
     schema: z.coerce.number().int().min(500).max(30_000).default(8_000),
@@ -297,6 +428,15 @@ function checkTogether(
   }
   if (!consents && config.PUBLIC_URL?.startsWith('https://') === false) {
     fault('PUBLIC_URL', 'must be https: WeChat delivers notifications and cookies are kept only there');
+  }
+  if (!consents && config.WECHAT_JS_SDK_URL !== undefined) {
+    const { hostname, protocol } = new URL(config.WECHAT_JS_SDK_URL);
+    if (protocol !== 'https:' || !/(^|\.)wx\.qq\.com$/.test(hostname)) {
+      fault('WECHAT_JS_SDK_URL', 'is not on WeChat’s https hosts res.wx.qq.com and res2.wx.qq.com');
+    }
+  }
+  if (config.WECHAT_SERVER_AES_KEY !== undefined && config.WECHAT_SERVER_TOKEN === undefined) {
+    fault('WECHAT_SERVER_TOKEN', 'is missing beside WECHAT_SERVER_AES_KEY');
   }
   if (!consents && config.WECHAT_PAY_CA !== undefined) {
     fault('WECHAT_PAY_CA', 'is for simulators only; WeChat is checked by the normal roots, remove it');

@@ -62,6 +62,7 @@ export async function openDoor(ctx: Context, host: string, port: number): Promis
     },
     nodeListener(doorHandler(ctx), {
       body_limit_bytes: notificationLimit_bytes,
+      trusted_proxies: ctx.config.TRUSTED_PROXIES,
       onFault: (err) => ctx.log.error({ err }, 'the door failed'),
     }),
   );

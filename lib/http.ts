@@ -93,7 +93,7 @@ export function languageOf(request: { headers: Headers }): 'zh' | 'en' {
 
 /**
  * The payer's address. The last `TRUSTED_PROXIES` entries of X-Forwarded-For are written by machines we trust;
- * without any, Next itself writes the peer's address there.
+ * without any, the front has put the socket's address there in place of whatever the client sent.
  */
 export function clientIp(ctx: Context, headers: Headers): string {
   const hops = (headers.get('x-forwarded-for') ?? '')

@@ -3,10 +3,11 @@
  * A body is read up to a cap and cut there, so nobody can make us hold more; the handler sees that it is too long.
  */
 import type { IncomingMessage, OutgoingHttpHeaders, RequestListener, ServerResponse } from 'node:http';
+import { type FrontOptions, frontListener } from './front.ts';
 
 export type Handler = (request: Request) => Response | Promise<Response>;
 
-export interface NodeHostOptions {
+export interface NodeHostOptions extends FrontOptions {
   /** A body is cut one byte after this many, which is enough for a handler with this limit to refuse it. */
   body_limit_bytes: number;
   /** What a handler throws is answered with a bare 500 and told here. */
@@ -16,13 +17,11 @@ export interface NodeHostOptions {
 /** A listener for `createServer` that answers with what `handle` returns. */
 export function nodeListener(
   handle: Handler,
-  { body_limit_bytes, onFault }: NodeHostOptions,
+  { body_limit_bytes, onFault, trusted_proxies }: NodeHostOptions,
 ): RequestListener {
-  return async (incoming, outgoing) => {
+  const listen: RequestListener = async (incoming, outgoing) => {
     try {
-      const request = await readRequest(incoming, body_limit_bytes);
-      const answer = request === undefined ? new Response(null, { status: 400 }) : await handle(request);
-      await send(answer, incoming, outgoing);
+      await send(await handle(await readRequest(incoming, body_limit_bytes)), incoming, outgoing);
     } catch (thrown) {
       // A caller that hung up in the middle of its body is nobody's fault of ours, and nobody is there to answer.
       if (incoming.destroyed && !incoming.complete) return;
@@ -31,13 +30,12 @@ export function nodeListener(
       else outgoing.writeHead(500).end();
     }
   };
+  return frontListener(listen, { trusted_proxies });
 }
 
-/** Undefined when the address is not one a browser or WeChat would ask for. */
-async function readRequest(incoming: IncomingMessage, limit_bytes: number): Promise<Request | undefined> {
+async function readRequest(incoming: IncomingMessage, limit_bytes: number): Promise<Request> {
   const { method = 'GET', url = '/', headers } = incoming;
   const address = `http://${headers.host ?? 'localhost'}${url}`;
-  if (!url.startsWith('/') || !URL.canParse(address)) return undefined;
   const bodiless = method === 'GET' || method === 'HEAD';
   return new Request(address, {
     method,
@@ -51,8 +49,6 @@ function readHeaders(incoming: IncomingMessage): Headers {
   for (const [name, value] of Object.entries(incoming.headers)) {
     if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
   }
-  // As Next does: where no proxy speaks, the address of the connection stands.
-  if (!headers.has('x-forwarded-for')) headers.set('x-forwarded-for', incoming.socket.remoteAddress ?? '');
   return headers;
 }
 

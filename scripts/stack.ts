@@ -65,8 +65,9 @@ export async function startStack(life: Life, mode: Mode): Promise<void> {
   const shown = onLine === undefined ? {} : { onLine };
   await go('starting the app and the worker', async () => {
     const worker = run('worker', 'scripts/worker.ts', [], { environment, ...shown });
-    const command = mode === 'production' ? 'start' : 'dev';
-    run('app', next_cli, [command, '-H', '127.0.0.1', '-p', String(app.port)], { environment, ...shown });
+    const [script, command] = mode === 'production' ? ['scripts/start.ts', []] : [next_cli, ['dev']];
+    const args = [...command, '-H', '127.0.0.1', '-p', String(app.port)];
+    run('app', script, args, { environment, ...shown });
     await orAborted(
       life,
       Promise.all([worker.message, untilHealthy(`${public_url}/api/health/ready`, life)]),

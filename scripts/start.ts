@@ -2,19 +2,21 @@
 
 import { existsSync } from 'node:fs';
 import { readConfig } from '../lib/config.ts';
+import { standInFront } from '../lib/front.ts';
 import { loadEnvironmentFiles } from './environment_files.ts';
 import { Fault, runScript } from './fault.ts';
 import { inProject } from './paths.ts';
 
 await runScript(async () => {
   loadEnvironmentFiles();
-  readConfig(process.env);
+  const { TRUSTED_PROXIES } = readConfig(process.env);
   if (!existsSync(inProject('.next', 'BUILD_ID'))) {
     throw new Fault('There is no production build. Make it with `npm run build`.');
   }
   // In this very process, so that signals and the exit code are Next's own.
   process.argv.splice(1, 1, inProject('node_modules/next/dist/bin/next'), 'start');
   process.chdir(inProject());
+  standInFront({ trusted_proxies: TRUSTED_PROXIES });
   await import('../node_modules/next/dist/bin/next');
   return undefined;
 });

@@ -120,9 +120,15 @@ describe('over a socket', () => {
     await door.close();
   });
 
-  test('without a proxy the archived message names the caller; with one, what the proxy said', async () => {
-    const door = await open();
-    for (const said of [undefined, '203.0.113.9']) {
+  test('without a proxy the archived message names the caller, whatever it said; with one, what the proxy said', async () => {
+    const direct = await open();
+    const behind = await openDoor({ ...ctx, config: { ...ctx.config, TRUSTED_PROXIES: 1 } }, '127.0.0.1', 0);
+    for (const [door, said, kept] of [
+      [direct, undefined, '127.0.0.1'],
+      [direct, '203.0.113.9', '127.0.0.1'],
+      [behind, '203.0.113.9', '203.0.113.9'],
+      [behind, undefined, '127.0.0.1'],
+    ] as const) {
       const marker = crypto.randomUUID();
       await fetch(`${door.origin}${payment}`, {
         method: 'POST',
@@ -132,8 +138,26 @@ describe('over a socket', () => {
       const row = await ctx.db.notification.findFirstOrThrow({
         where: { body: Buffer.from(marker) },
       });
-      expect(row.headers).toMatchObject({ 'x-forwarded-for': said ?? '127.0.0.1' });
+      expect(row.headers).toMatchObject({ 'x-forwarded-for': kept });
     }
+    await direct.close();
+    await behind.close();
+  });
+
+  test.each([
+    ['TRACE / HTTP/1.1\r\nHost: shop', 405],
+    ['OPTIONS * HTTP/1.1\r\nHost: shop', 400],
+    ['GET /%E0%A4%A HTTP/1.1\r\nHost: shop', 400],
+    ['GET / HTTP/1.1\r\nHost: user:word@shop', 400],
+    ['GET / HTTP/1.1\r\nHost: shop:99999', 400],
+    ['GET / HTTP/1.1\r\nHost: a b', 400],
+  ])('%j is answered %i and nothing is thrown', async (head, status) => {
+    const door = await open();
+    const socket = dial(door.origin);
+    socket.write(`${head}\r\nConnection: close\r\n\r\n`);
+    const heard = await hear(socket);
+    expect(heard).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(heard).toMatch(/\r\n\r\n$/);
     await door.close();
   });
 });

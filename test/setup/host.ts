@@ -65,6 +65,7 @@ export async function startHost(): Promise<Host> {
   const server = createServer(
     nodeListener(knock, {
       body_limit_bytes: 1_048_576,
+      trusted_proxies: 0,
       onFault: (thrown) => console.error('a doorway threw', thrown),
     }),
   );
