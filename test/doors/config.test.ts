@@ -118,11 +118,53 @@ describe('all faults at once', () => {
     ['WECHAT_API_V2_KEY', 'x'],
     ['WECHAT_SIGN_TYPE', 'SHA1'],
     ['WECHAT_TIMEOUT_MS', '1'],
+    ['WECHAT_SERVER_TOKEN', 'a token'],
+    ['WECHAT_SERVER_AES_KEY', 'short'],
+    ['WECHAT_JS_SDK_URL', 'https://evil.example/jweixin-1.6.0.js'],
+    ['WECHAT_JS_SDK_URL', 'http://res.wx.qq.com/open/js/jweixin-1.6.0.js'],
+    ['WECHAT_JS_SDK_URL', "https://res.wx.qq.com/';x.js"],
+    ['WECHAT_DOMAIN_FILES', 'WW_verify_abc.txt'],
+    ['WECHAT_DOMAIN_FILES', '../secret.txt=x'],
+    ['WECHAT_MESSAGE_TEMPLATE_ID', 'x'],
+    ['WECHAT_MESSAGE_DATA', '{}'],
+    ['WECHAT_MESSAGE_DATA', '{"thing1":{"value":"x"}}'],
+    ['WECHAT_PAYMENT_DIRECTORIES', 'https://shop.example.com/pay'],
+    [
+      'WECHAT_PAYMENT_DIRECTORIES',
+      'https://a.cn/,https://b.cn/,https://c.cn/,https://d.cn/,https://e.cn/,https://f.cn/',
+    ],
+    ['WECHAT_OAUTH_DOMAIN', 'https://shop.example.com'],
+    ['WECHAT_H5_DOMAINS', 'shop.example.com/pay'],
     ['GUITAI_ALLOW_SIMULATOR', 'true'],
     ['LOG_LEVEL', 'loud'],
   ];
   test.each(wrong)('%s=%s is refused', (name, value) => {
     expect(faulty({ ...good, [name]: value })).toEqual([name]);
+  });
+
+  test('lists, files and template fields are read once, here', () => {
+    const read = readConfig({
+      ...good,
+      WECHAT_DOMAIN_FILES: 'MP_verify_Wm3WZYTPz0wzccnW.txt, WW_verify_abc.txt=def',
+      WECHAT_MESSAGE_DATA: '{"thing1":"{title}"}',
+      WECHAT_PAYMENT_DIRECTORIES: 'https://shop.example.com/pay/, https://shop.example.com/',
+    });
+    expect(read.WECHAT_DOMAIN_FILES).toEqual({
+      'MP_verify_Wm3WZYTPz0wzccnW.txt': 'Wm3WZYTPz0wzccnW',
+      'WW_verify_abc.txt': 'def',
+    });
+    expect(read.WECHAT_MESSAGE_DATA).toEqual({ thing1: '{title}' });
+    expect(read.WECHAT_PAYMENT_DIRECTORIES).toEqual([
+      'https://shop.example.com/pay/',
+      'https://shop.example.com/',
+    ]);
+    expect(readConfig(good).WECHAT_PAYMENT_DIRECTORIES).toEqual([]);
+  });
+
+  test('an AES key needs its token', () => {
+    const key = { WECHAT_SERVER_AES_KEY: 'k'.repeat(43) };
+    expect(faulty({ ...good, ...key })).toEqual(['WECHAT_SERVER_TOKEN']);
+    expect(faulty({ ...good, ...key, WECHAT_SERVER_TOKEN: 'mine0123' })).toEqual([]);
   });
 
   test('the example of a secret is public, and therefore no secret', () => {
