@@ -343,6 +343,16 @@ describe('correctly signed, and still not what it may be', () => {
     }
   });
 
+  test('numbers that a parser took for numbers: rounded, without their zeros, in hexadecimal', async () => {
+    for (const number of ['1.004400740201409e+27', '+42', '4.2', '4,200']) {
+      await refused(signedXml(put(genuine(), 'transaction_id', number), key, 'HMAC-SHA256'));
+    }
+    const rounded = `${Number(out_trade_no.replace(/\D/g, ''))}`;
+    for (const number of [rounded, out_trade_no.replace(/^2/, '02')]) {
+      await refused(signedXml(put(genuine(), 'out_trade_no', number), key, 'HMAC-SHA256'));
+    }
+  });
+
   test('nothing in the request switches a check off: not its address, its headers, its sender', async () => {
     const body = xmlOf(genuine());
     await refused(body, { 'x-forwarded-for': '127.0.0.1', host: 'localhost' });

@@ -48,7 +48,8 @@ export function readTrade(fields: Fields): TradeReport {
     appid: fields.identifier(partner ? 'sp_appid' : 'appid'),
     mch_id: fields.identifier(partner ? 'sp_mchid' : 'mchid'),
     sub_appid: fields.optionalIdentifier('sub_appid'),
-    sub_mch_id: partner ? fields.identifier('sub_mchid') : undefined,
+    // A merchant of his own has none; one that is named all the same is kept, so that comparing finds it.
+    sub_mch_id: partner ? fields.identifier('sub_mchid') : fields.optionalIdentifier('sub_mchid'),
     out_trade_no: fields.identifier('out_trade_no'),
     trade_state,
     trade_state_desc: fields.optionalText('trade_state_desc'),
