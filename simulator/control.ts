@@ -5,6 +5,7 @@ import { wakeInvocations } from './bridge.ts';
 import { shopSettings } from './demo.ts';
 import { UnknownFault } from './faults.ts';
 import { type Answer, type Call, type Door, type Family, json } from './http.ts';
+import { isModeOne, resolved, scanModeOne } from './native_one.ts';
 import { type Handle, orderBehind, payerFor, payOrder, Refusal, settledByTime } from './orders.ts';
 import { type Platform, userOf } from './platform.ts';
 import { showConfig, showNotification, showOrder } from './show.ts';
@@ -19,6 +20,8 @@ const STATUS: Record<string, number> = {
   ORDERCLOSED: 409,
   NOTENOUGH: 402,
   BUYER_MISMATCH: 403,
+  NOAUTH: 403,
+  ORDERREVERSED: 409,
 };
 
 export function bodyOf(call: Call): Record<string, unknown> {
@@ -42,7 +45,7 @@ export function text(body: Record<string, unknown>, name: string): string | unde
   return value;
 }
 
-function texts(body: Record<string, unknown>, name: string): string[] | undefined {
+export function texts(body: Record<string, unknown>, name: string): string[] | undefined {
   const value = body[name];
   if (value === undefined) return undefined;
   if (!Array.isArray(value) || !value.every((v) => typeof v === 'string')) {
@@ -65,9 +68,19 @@ export function handleOf(body: Record<string, unknown>): Handle {
   return handle;
 }
 
-function pay(platform: Platform, call: Call): Answer {
+/** The order in the payer's hand; scanning a NATIVE mode 1 code asks the merchant for one. */
+export async function behind(platform: Platform, handle: Handle, openid: string | undefined) {
+  if (handle.code_url === undefined) return orderBehind(platform, handle);
+  const code_url = resolved(platform, handle.code_url);
+  if (!isModeOne(code_url)) return orderBehind(platform, { code_url });
+  const user = openid === undefined ? platform.store.state.users[0] : userOf(platform, openid);
+  if (user === undefined) throw new BadRequest(`no user has the openid ${openid}`);
+  return scanModeOne(platform, code_url, user);
+}
+
+async function pay(platform: Platform, call: Call): Promise<Answer> {
   const body = bodyOf(call);
-  const { order, prepay } = orderBehind(platform, handleOf(body));
+  const { order, prepay } = await behind(platform, handleOf(body), text(body, 'openid'));
   call.out_trade_no = order.out_trade_no;
   const coupon_fen = body.coupon_fen;
   if (coupon_fen !== undefined && typeof coupon_fen !== 'number')

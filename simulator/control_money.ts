@@ -1,12 +1,12 @@
-// The merchant's console and the hand behind the refunds: refunds made by hand, ended at will, and what kind of
-// merchant it is. A part of the control door under /_sim/.
+// The hand behind the refunds: made as in the merchant's console, and ended at will. A part of the control door
+// under /_sim/.
 
 import { BadRequest, bodyOf, guarded, handleOf, text } from './control.ts';
 import { type Answer, type Call, type Family, json } from './http.ts';
 import { orderBehind } from './orders.ts';
-import { merchantOf, type Platform } from './platform.ts';
+import type { Platform } from './platform.ts';
 import { applyRefund, endRefund, refundsOf } from './refunds.ts';
-import { MERCHANT_MODES, type Refund, type RefundState } from './store.ts';
+import type { Refund, RefundState } from './store.ts';
 import { beijingIso } from './time.ts';
 
 export function showRefund(refund: Refund) {
@@ -84,49 +84,6 @@ function oneRefund(platform: Platform, call: Call): Answer {
   return json(200, showRefund(found));
 }
 
-/** What kind of merchant it is, and what its console holds. */
-function merchant(platform: Platform, call: Call): Answer {
-  const { state } = platform.store;
-  if (call.method === 'GET') {
-    return json(200, {
-      merchants: state.merchants.map(({ mch_id, mode, refund_notify_url, balance_fen }) => ({
-        mch_id,
-        mode,
-        refund_notify_url,
-        balance_fen,
-      })),
-    });
-  }
-  const body = bodyOf(call);
-  const mch_id = text(body, 'mch_id') ?? state.merchants[0]?.mch_id ?? '';
-  const found = merchantOf(platform, mch_id);
-  if (found === undefined) throw new BadRequest(`mch_id ${mch_id} is unknown here`);
-  const mode = text(body, 'mode');
-  const known = MERCHANT_MODES.find((m) => m === mode);
-  if (mode !== undefined && known === undefined)
-    throw new BadRequest(`mode is one of ${MERCHANT_MODES.join(', ')}`);
-  const url = typeof body.refund_notify_url === 'string' ? body.refund_notify_url : undefined;
-  if (url !== undefined && url !== '' && !URL.canParse(url))
-    throw new BadRequest('refund_notify_url is no address');
-  const { balance_fen } = body;
-  if (
-    balance_fen !== undefined &&
-    (typeof balance_fen !== 'number' || !Number.isSafeInteger(balance_fen) || balance_fen < 0)
-  ) {
-    throw new BadRequest('balance_fen must be a whole number of fen');
-  }
-  if (known !== undefined) found.mode = known;
-  if (url !== undefined) found.refund_notify_url = url;
-  if (typeof balance_fen === 'number') found.balance_fen = balance_fen;
-  platform.store.touch();
-  return json(200, {
-    mch_id,
-    mode: found.mode,
-    refund_notify_url: found.refund_notify_url,
-    balance_fen: found.balance_fen,
-  });
-}
-
 export const controlMoney: Family = {
   name: 'control_money',
   logged: false,
@@ -134,6 +91,5 @@ export const controlMoney: Family = {
     '/_sim/refund': guarded('POST', refund),
     '/_sim/refunds': guarded('GET', refunds),
     '/_sim/refunds/*': guarded('GET,POST', oneRefund),
-    '/_sim/merchant': guarded('GET,PUT', merchant),
   },
 };

@@ -21,24 +21,28 @@ export type DemoOptions = {
 export function demoState(options: DemoOptions): State {
   const draw = (what: string, alphabet: string, length: number) =>
     drawn(options.seed, what, alphabet, length);
-  const account = (what: string, name: string): Account => ({
+  const account = (what: string, name: string, kind?: Account['kind']): Account => ({
     appid: `wx${draw(`${what} appid`, '0123456789abcdef', 16)}`,
     secret: draw(`${what} secret`, '0123456789abcdef', 32),
     token: draw(`${what} token`, BASE62, 24),
     encoding_aes_key: `${draw(`${what} aes`, BASE62, 42)}A`,
     name,
+    ...(kind === undefined ? {} : { kind }),
   });
   const shop = account('account', '柜台演示服务号');
   const stranger = account('stranger', '另一个公众号（未与商户绑定）');
+  const mini = account('mini program', '柜台演示小程序', 'mini_program');
+  const app = account('app', '柜台演示 App', 'app');
+  const accounts = [shop, stranger, mini, app];
   const merchant: Merchant = {
     mch_id: '1900000109',
     appid: shop.appid,
-    appids: [shop.appid],
+    appids: [shop.appid, mini.appid, app.appid],
     name: '柜台演示商户',
     api_v2_key: draw('v2 key', BASE62, 32),
     api_v3_key: draw('v3 key', BASE62, 32),
     sign_type: 'HMAC-SHA256',
-    products: ['JSAPI', 'NATIVE', 'MWEB', 'APP', 'MICROPAY'],
+    products: ['JSAPI', 'NATIVE', 'MWEB', 'APP', 'MICROPAY', 'FACEPAY', 'REDPACK'],
     balance_fen: 0,
     modes: ['merchant'],
     mode: options.merchant_mode ?? 'public_key',
@@ -48,7 +52,7 @@ export function demoState(options: DemoOptions): State {
     const openid = (appid: string) => `o${draw(`${nickname} ${appid}`, BASE62, 27)}`;
     return {
       openid: openid(shop.appid),
-      openids: { [shop.appid]: openid(shop.appid), [stranger.appid]: openid(stranger.appid) },
+      openids: Object.fromEntries(accounts.map(({ appid }) => [appid, openid(appid)])),
       nickname,
       unionid: `o${draw(`${nickname} unionid`, BASE62, 27)}`,
       is_subscribe,
@@ -60,7 +64,7 @@ export function demoState(options: DemoOptions): State {
     clock_offset_ms: 0,
     drawn: 0,
     next_number: 0,
-    accounts: [shop, stranger],
+    accounts,
     merchants: [merchant],
     users: [
       person('小明', 100_000_000, 'Y'),
@@ -73,6 +77,9 @@ export function demoState(options: DemoOptions): State {
     refunds: {},
     notifications: {},
     ledger: [],
+    payment_codes: {},
+    red_packets: {},
+    short_urls: {},
     oauth_codes: {},
     tokens: {},
   };

@@ -51,7 +51,9 @@ export function fundFlow(platform: Platform, mch_id: string, from_ms: number): B
   let balance_fen = 0;
   const rows: Row[] = [];
   const sums = { in_count: 0, in_fen: 0, out_count: 0, out_fen: 0 };
-  for (const entry of platform.store.state.ledger.filter((e) => e.mch_id === mch_id)) {
+  for (const entry of platform.store.state.ledger.filter(
+    (e) => e.mch_id === mch_id && e.sub_mch_id === undefined,
+  )) {
     for (const [at, flow] of flowsOf(platform, entry).entries()) {
       balance_fen += flow.fen;
       if (flow.at_ms < from_ms || flow.at_ms >= from_ms + DAY_MS) continue;

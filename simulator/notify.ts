@@ -329,7 +329,7 @@ export function createNotifier(
 }
 
 /** Why a notify_url is not called, or undefined when it may be. */
-function whyBarred(url: string, allow_any: boolean): string | undefined {
+export function whyBarred(url: string, allow_any: boolean): string | undefined {
   if (allow_any) return undefined;
   const { hostname } = new URL(url);
   if (hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname))

@@ -1,11 +1,10 @@
-// What may become of an order, whichever API speaks of it: placing and placing again, expiry, paying, closing.
-// Refusals carry WeChat's code and text and say why in plain words. It knows no XML, no JSON and no HTTP.
+// What may become of an order once it is placed, whichever API speaks of it: expiry, paying, closing. Refusals
+// carry WeChat's code and text and say why in plain words. It knows no XML, no JSON and no HTTP.
 
-import { merchantOf, type Platform, userOf } from './platform.ts';
+import { type Platform, purseOf, userOf } from './platform.ts';
 import { type Order, orderKey, type Prepay, type User } from './store.ts';
-import { beijing14 } from './time.ts';
 
-const PREPAY_LIFE_MS = 2 * 3600 * 1000;
+export const PREPAY_LIFE_MS = 2 * 3600 * 1000;
 const H5_LIFE_MS = 5 * 60 * 1000;
 export const ORDER_LIFE_MS = 7 * 24 * 3600 * 1000;
 const EARLIEST_CLOSE_MS = 5 * 60 * 1000;
@@ -23,19 +22,22 @@ export class Refusal extends Error {
   }
 }
 
-export type Wanted = Omit<
-  Order,
-  'state' | 'made_at_ms' | 'prepays' | 'payment' | 'closed_by' | 'expires_at_ms'
-> & {
-  /** When the merchant set time_expire. */
-  time_expire_ms: number | undefined;
-};
-
 /** The order as it stands now: an unpaid one past its time is closed by the platform. */
 export function settledByTime(platform: Platform, order: Order): Order {
   if (order.state === 'NOTPAY' && platform.clock.now() >= order.expires_at_ms) {
     order.state = 'CLOSED';
     order.closed_by = 'expiry';
+    platform.store.touch();
+  }
+  const { prompt } = order;
+  if (
+    order.state === 'USERPAYING' &&
+    prompt &&
+    !prompt.never_ends &&
+    platform.clock.now() >= prompt.until_ms
+  ) {
+    order.state = 'NOTPAY';
+    delete order.prompt;
     platform.store.touch();
   }
   return order;
@@ -56,84 +58,6 @@ export function findByTransaction(
   return Object.values(platform.store.state.orders).find(
     (o) => o.mch_id === mch_id && o.payment?.transaction_id === transaction_id,
   );
-}
-
-/** Which of the compared fields differ between two requests for one number. */
-function differences(first: Record<string, string>, again: Record<string, string>): string[] {
-  const names = new Set([...Object.keys(first), ...Object.keys(again)]);
-  return [...names].filter((n) => (first[n] ?? '') !== (again[n] ?? ''));
-}
-
-/** Places an order, or answers an unpaid one's prepay again when every compared field is the same. */
-export function placeOrder(
-  platform: Platform,
-  wanted: Wanted,
-): { order: Order; prepay: Prepay; again: boolean } {
-  const { clock, store } = platform;
-  const now = clock.now();
-  const known = findOrder(platform, wanted.mch_id, wanted.out_trade_no);
-  if (known !== undefined) {
-    if (known.payment !== undefined) {
-      throw new Refusal('ORDERPAID', '该订单已支付', `${wanted.out_trade_no} is already paid`);
-    }
-    if (known.state === 'CLOSED') {
-      const by = known.closed_by === 'expiry' ? 'it ran out of time' : 'the merchant closed it';
-      throw new Refusal('ORDERCLOSED', '该订单已关闭', `${wanted.out_trade_no} is closed: ${by}`);
-    }
-    const changed = differences(known.request, wanted.request);
-    if (changed.length > 0) {
-      const why = `${wanted.out_trade_no} was first placed with another ${changed.join(', ')}`;
-      if (changed.some((name) => REUSE.has(name))) {
-        throw new Refusal('OUT_TRADE_NO_USED', '201 商户订单号重复', why);
-      }
-      throw new Refusal('INVALID_REQUEST', '201 订单重入时，要求参数值与原请求一致', why);
-    }
-    known.sign_type = wanted.sign_type;
-    const last = known.prepays.at(-1);
-    const prepay = last !== undefined && last.dead_at_ms > now ? last : newPrepay(platform, known);
-    store.touch();
-    return { order: known, prepay, again: true };
-  }
-  const { time_expire_ms, ...rest } = wanted;
-  if (time_expire_ms !== undefined) {
-    const least_ms = platform.strict ? 5 * 60_000 : 60_000;
-    if (time_expire_ms - now < least_ms - 1000) {
-      throw new Refusal(
-        'TIME_EXPIRE_TOO_SHORT',
-        'time_expire时间过短，刷卡至少1分钟，其他5分钟',
-        `time_expire is ${beijing14(time_expire_ms)}, the platform clock says ${beijing14(now)} (Beijing time)`,
-      );
-    }
-  }
-  const order: Order = {
-    ...rest,
-    state: 'NOTPAY',
-    made_at_ms: now,
-    expires_at_ms: time_expire_ms ?? now + ORDER_LIFE_MS,
-    prepays: [],
-  };
-  store.state.orders[orderKey(order.mch_id, order.out_trade_no)] = order;
-  const prepay = newPrepay(platform, order);
-  store.touch();
-  return { order, prepay, again: false };
-}
-
-/** A change in one of these is another order under a used number; in any other field, a faulty re-entry. */
-const REUSE: ReadonlySet<string> = new Set(['total_fee', 'trade_type', 'openid', 'appid', 'fee_type']);
-
-function newPrepay(platform: Platform, order: Order): Prepay {
-  const now = platform.clock.now();
-  const prepay: Prepay = {
-    prepay_id: platform.ids.prepayId(now),
-    made_at_ms: now,
-    dead_at_ms: now + PREPAY_LIFE_MS,
-  };
-  if (order.trade_type === 'NATIVE') prepay.code_url = platform.ids.codeUrl();
-  if (order.trade_type === 'MWEB') {
-    prepay.h5_url = `${platform.addresses.url}/cgi-bin/mmpayweb-bin/checkmweb?prepay_id=${prepay.prepay_id}&package=${platform.ids.digits(10)}`;
-  }
-  order.prepays.push(prepay);
-  return prepay;
 }
 
 /** What a payer holds in hand: exactly one of these names the order. */
@@ -193,15 +117,19 @@ export function payOrder(
 ): Order {
   const { store, clock } = platform;
   const now = clock.now();
-  const merchant = merchantOf(platform, order.mch_id);
+  const purse = purseOf(platform, order);
   const openid = user.openids[order.appid];
-  if (merchant === undefined || openid === undefined) {
+  if (purse === undefined || openid === undefined) {
     throw new Refusal('NOAUTH', '商户无此接口权限', `no openid of ${user.nickname} under ${order.appid}`);
   }
   if (order.payment !== undefined) {
     throw new Refusal('ORDERPAID', '该订单已支付', `${order.out_trade_no} is already paid`);
   }
-  if (order.state !== 'NOTPAY' && !(order.state === 'CLOSED' && options.late === true)) {
+  if (order.state === 'REVOKED') {
+    throw new Refusal('ORDERREVERSED', '该订单已撤销', `${order.out_trade_no} was reversed`);
+  }
+  const asked = order.state === 'USERPAYING' && order.prompt?.openid === user.openid;
+  if (order.state !== 'NOTPAY' && !asked && !(order.state === 'CLOSED' && options.late === true)) {
     throw new Refusal(
       'ORDERCLOSED',
       '该订单已关闭',
@@ -218,7 +146,9 @@ export function payOrder(
       );
     }
   }
-  if (order.openid !== '' && order.openid !== openid) {
+  const sub_openid = order.sub_appid === undefined ? undefined : user.openids[order.sub_appid];
+  const another = order.sub_openid !== undefined && order.sub_openid !== sub_openid;
+  if (another || (order.openid !== '' && order.openid !== openid)) {
     throw new Refusal(
       'BUYER_MISMATCH',
       '支付失败：下单帐号与支付帐号不一致',
@@ -238,12 +168,14 @@ export function payOrder(
     );
   }
   user.balance_fen -= cash_fen;
-  merchant.balance_fen += order.total_fen;
+  purse.balance_fen += order.total_fen;
   order.state = 'SUCCESS';
   delete order.closed_by;
+  delete order.prompt;
   order.payment = {
     transaction_id: platform.ids.transactionId(now),
     openid,
+    ...(sub_openid === undefined ? {} : { sub_openid }),
     paid_at_ms: now,
     bank_type: 'OTHERS',
     total_fen: order.total_fen,
@@ -256,6 +188,7 @@ export function payOrder(
     at_ms: now,
     kind: 'payment',
     mch_id: order.mch_id,
+    sub_mch_id: order.sub_mch_id,
     appid: order.appid,
     openid,
     out_trade_no: order.out_trade_no,
@@ -263,16 +196,17 @@ export function payOrder(
     amount_fen: order.total_fen,
     cash_fen,
     user_balance_fen: user.balance_fen,
-    merchant_balance_fen: merchant.balance_fen,
+    merchant_balance_fen: purse.balance_fen,
   });
   store.touch();
-  platform.notifier.paid(order);
+  if (order.notify_url !== '') platform.notifier.paid(order);
   return order;
 }
 
 /** The user a fault or the control door means: the named one, else whom the order is for, else the first. */
 export function payerFor(platform: Platform, order: Order, openid = ''): User {
-  const named = openid === '' ? order.openid : openid;
+  const meant = order.prompt?.openid ?? (order.openid || (order.sub_openid ?? ''));
+  const named = openid === '' ? meant : openid;
   const user = named === '' ? platform.store.state.users[0] : userOf(platform, named);
   if (user === undefined)
     throw new Refusal('PARAM_ERROR', 'invalid openid', `no user has the openid ${named}`);
@@ -291,6 +225,13 @@ export function closeOrder(platform: Platform, mch_id: string, out_trade_no: str
       'ORDERCLOSED',
       '订单已关闭，无法重复关闭',
       `${out_trade_no} is closed by ${order.closed_by ?? '?'}`,
+    );
+  }
+  if (order.state !== 'NOTPAY') {
+    throw new Refusal(
+      'TRADE_STATE_ERROR',
+      '订单状态错误',
+      `${out_trade_no} is ${order.state}: an order of a payment code is reversed, not closed`,
     );
   }
   if (platform.strict && platform.clock.now() - order.made_at_ms < EARLIEST_CLOSE_MS) {

@@ -5,16 +5,8 @@ import { door, heed, levelTwo, spoil, systemError, Unheard } from './envelope_v2
 import { lacking, numberFault, unifiedorderFault } from './fields_v2.ts';
 import type { Family } from './http.ts';
 import { paymentFields } from './notify_v2.ts';
-import {
-  closeOrder,
-  findByTransaction,
-  findOrder,
-  payerFor,
-  payOrder,
-  placeOrder,
-  Refusal,
-  type Wanted,
-} from './orders.ts';
+import { closeOrder, findByTransaction, findOrder, payerFor, payOrder, Refusal } from './orders.ts';
+import { placeOrder, type Wanted } from './placing.ts';
 import { userOf } from './platform.ts';
 import type { Order, TradeState, TradeType } from './store.ts';
 import { parseBeijing14 } from './time.ts';
@@ -60,6 +52,7 @@ const unifiedorder = door(async (platform, call, verified) => {
     attach: f.attach ?? '',
     device_info: f.device_info ?? '',
     notify_url: f.notify_url ?? '',
+    client_ip: f.spbill_create_ip ?? '',
     openid,
     request: Object.fromEntries(Object.entries(f).filter(([k, v]) => v !== '' && !NOT_COMPARED.has(k))),
     time_expire_ms: f.time_expire ? parseBeijing14(f.time_expire) : undefined,

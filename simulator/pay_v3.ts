@@ -5,16 +5,8 @@ import { isIP } from 'node:net';
 import { type Heard, needMchid, plain, RefusalV3, type Route } from './envelope_v3.ts';
 import { APP_ORDER, CLOSE, H5_ORDER, JSAPI_ORDER, NATIVE_ORDER } from './fields_v3.ts';
 import type { Call } from './http.ts';
-import {
-  closeOrder,
-  findByTransaction,
-  findOrder,
-  payerFor,
-  payOrder,
-  placeOrder,
-  Refusal,
-  type Wanted,
-} from './orders.ts';
+import { closeOrder, findByTransaction, findOrder, payerFor, payOrder, Refusal } from './orders.ts';
+import { placeOrder, type Wanted } from './placing.ts';
 import { accountOf, type Platform, userOf } from './platform.ts';
 import type { Order, Prepay, TradeState, TradeType } from './store.ts';
 import { beijingIso } from './time.ts';
@@ -122,6 +114,7 @@ function wantedOrder(platform: Platform, heard: Heard, trade_type: TradeType): W
     attach: word(body, 'attach'),
     device_info: word(body, 'scene_info', 'device_id'),
     notify_url,
+    client_ip: ip,
     openid,
     request: compared(body, trade_type),
     time_expire_ms: expiry(word(body, 'time_expire'), platform.clock.now()),

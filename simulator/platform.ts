@@ -5,7 +5,17 @@ import type { Faults } from './faults.ts';
 import type { Ids } from './ids.ts';
 import type { Keyring } from './keys.ts';
 import type { Log } from './log.ts';
-import type { Account, Attempt, Merchant, Notification, Order, Refund, Store, User } from './store.ts';
+import type {
+  Account,
+  Attempt,
+  Merchant,
+  Notification,
+  Order,
+  Refund,
+  Store,
+  SubMerchant,
+  User,
+} from './store.ts';
 
 export type Platform = {
   store: Store;
@@ -57,7 +67,7 @@ export type RefundTimeline = {
   book(refund: Refund): void;
   settled(refund: Refund): void;
   /** Accepted, and the money still with the merchant. */
-  unfinished(mch_id: string): Refund[];
+  unfinished(mch_id: string, sub_mch_id?: string): Refund[];
   nextDue(): number | null;
   /** Ends everything due by now, in order of its time. */
   run(): void;
@@ -76,6 +86,16 @@ export type Invocation = {
 
 export function merchantOf(platform: Platform, mch_id: string): Merchant | undefined {
   return platform.store.state.merchants.find((m) => m.mch_id === mch_id);
+}
+
+/** Where an order's money lies: with the sub-merchant when a provider acts for one. */
+export function purseOf(
+  platform: Platform,
+  whose: { mch_id: string; sub_mch_id?: string | undefined },
+): Merchant | SubMerchant | undefined {
+  const merchant = merchantOf(platform, whose.mch_id);
+  if (whose.sub_mch_id === undefined) return merchant;
+  return merchant?.sub_merchants?.find((s) => s.sub_mch_id === whose.sub_mch_id);
 }
 
 export function accountOf(platform: Platform, appid: string): Account | undefined {

@@ -3,7 +3,7 @@
 
 import type { Where } from './faults.ts';
 import { Refusal } from './orders.ts';
-import { merchantOf, type Platform, type RefundTimeline, userOf } from './platform.ts';
+import { merchantOf, type Platform, purseOf, type RefundTimeline, userOf } from './platform.ts';
 import { type Order, orderKey, type Refund, type RefundState } from './store.ts';
 
 const MOST_REFUNDS = 50;
@@ -63,6 +63,9 @@ export function applyRefund(
   if (payment === undefined) {
     throw new Refusal('ORDERNOTEXIST', '订单不存在', `${order.out_trade_no} was never paid`);
   }
+  if (order.state === 'REVOKED') {
+    throw new Refusal('ORDERNOTEXIST', '订单已撤销', `${order.out_trade_no} was reversed, its money is back`);
+  }
   const known = findRefund(platform, order.mch_id, wanted.out_refund_no);
   if (known !== undefined) {
     if (known.out_trade_no !== order.out_trade_no) {
@@ -110,14 +113,16 @@ export function applyRefund(
     return fault;
   };
   const merchant = merchantOf(platform, order.mch_id);
-  if (merchant === undefined) throw new Error(`no merchant ${order.mch_id}`);
-  const bound_fen = platform.refunds.unfinished(order.mch_id).reduce((sum, r) => sum + r.refund_fen, 0);
+  const purse = purseOf(platform, order);
+  if (merchant === undefined || purse === undefined) throw new Error(`no merchant ${order.mch_id}`);
+  const bound = platform.refunds.unfinished(order.mch_id, order.sub_mch_id);
+  const bound_fen = bound.reduce((sum, r) => sum + r.refund_fen, 0);
   const short = strike('refund_not_enough');
-  if (short !== undefined || merchant.balance_fen - bound_fen < wanted.refund_fen) {
+  if (short !== undefined || purse.balance_fen - bound_fen < wanted.refund_fen) {
     const why =
       short !== undefined
         ? `the fault ${short.name}`
-        : `the merchant has ${merchant.balance_fen} fen of which ${bound_fen} wait for other refunds`;
+        : `the merchant has ${purse.balance_fen} fen of which ${bound_fen} wait for other refunds`;
     throw new Refusal('NOTENOUGH', '基本账户余额不足，请充值后重新发起', why);
   }
   if (strike('refund_need_retry') !== undefined) {
@@ -139,6 +144,8 @@ export function applyRefund(
   const refund: Refund = {
     mch_id: order.mch_id,
     appid: order.appid,
+    sub_mch_id: order.sub_mch_id,
+    sub_appid: order.sub_appid,
     out_trade_no: order.out_trade_no,
     transaction_id: payment.transaction_id,
     out_refund_no: wanted.out_refund_no,
@@ -191,21 +198,22 @@ export function endRefund(platform: Platform, refund: Refund, as: RefundState, a
   }
   const { store } = platform;
   const order = store.state.orders[orderKey(refund.mch_id, refund.out_trade_no)];
-  const merchant = merchantOf(platform, refund.mch_id);
+  const purse = purseOf(platform, refund);
   const payer = order?.payment && userOf(platform, order.payment.openid);
-  if (order?.payment === undefined || merchant === undefined || payer === undefined) {
+  if (order?.payment === undefined || purse === undefined || payer === undefined) {
     throw new Error(`refund ${refund.out_refund_no} has lost its order, merchant or payer`);
   }
   refund.state = as;
   refund.ended_at_ms = at_ms;
   if (as === 'SUCCESS') {
     payer.balance_fen += refund.cash_fen;
-    merchant.balance_fen -= refund.refund_fen;
+    purse.balance_fen -= refund.refund_fen;
     store.state.ledger.push({
       entry_id: store.number(),
       at_ms,
       kind: 'refund',
       mch_id: refund.mch_id,
+      sub_mch_id: refund.sub_mch_id,
       appid: refund.appid,
       openid: order.payment.openid,
       out_trade_no: refund.out_trade_no,
@@ -215,7 +223,7 @@ export function endRefund(platform: Platform, refund: Refund, as: RefundState, a
       amount_fen: refund.refund_fen,
       cash_fen: refund.cash_fen,
       user_balance_fen: payer.balance_fen,
-      merchant_balance_fen: merchant.balance_fen,
+      merchant_balance_fen: purse.balance_fen,
     });
   }
   platform.refunds.settled(refund);
@@ -245,7 +253,8 @@ export function createRefundTimeline(getPlatform: () => Platform): RefundTimelin
     settled(refund: Refund): void {
       if (refund.state === 'SUCCESS' || refund.state === 'CLOSED') all().delete(refund);
     },
-    unfinished: (mch_id: string) => [...all()].filter((r) => r.mch_id === mch_id),
+    unfinished: (mch_id, sub_mch_id) =>
+      [...all()].filter((r) => r.mch_id === mch_id && r.sub_mch_id === sub_mch_id),
     nextDue: (): number | null => due()[0]?.due_at_ms ?? null,
     run(): void {
       const platform = getPlatform();

@@ -9,6 +9,7 @@ import { bridge } from './bridge.ts';
 import { cgiBin } from './cgi_bin.ts';
 import { createClock } from './clock.ts';
 import { control } from './control.ts';
+import { controlMerchant } from './control_merchant.ts';
 import { controlMoney } from './control_money.ts';
 import { DEMO_SEED, demoState, shopSettings } from './demo.ts';
 import { dispatch } from './dispatch.ts';
@@ -27,6 +28,7 @@ import { createPhone } from './phone.ts';
 import type { Platform } from './platform.ts';
 import { refundV2 } from './refund_v2.ts';
 import { createRefundTimeline } from './refunds.ts';
+import { shorturlV2 } from './shorturl_v2.ts';
 import { type MerchantMode, openStore } from './store.ts';
 import { v3 } from './v3.ts';
 
@@ -98,6 +100,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     payV2,
     refundV2,
     billV2,
+    shorturlV2,
     v3,
     oauthPage,
     sns,
@@ -105,6 +108,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     bridge,
     control,
     controlMoney,
+    controlMerchant,
     pages,
   ];
   const platform: Platform = {

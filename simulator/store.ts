@@ -5,7 +5,9 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { SignType } from './sign_v2.ts';
 
-export type TradeType = 'JSAPI' | 'NATIVE' | 'MWEB' | 'APP' | 'MICROPAY';
+export type TradeType = 'JSAPI' | 'NATIVE' | 'MWEB' | 'APP' | 'MICROPAY' | 'FACEPAY';
+/** What a merchant may have opened: the ways of paying, and paying out. */
+export type Product = TradeType | 'REDPACK';
 export type TradeState = 'NOTPAY' | 'SUCCESS' | 'CLOSED' | 'REFUND' | 'USERPAYING' | 'PAYERROR' | 'REVOKED';
 
 export type Account = {
@@ -14,6 +16,18 @@ export type Account = {
   token: string;
   encoding_aes_key: string;
   name: string;
+  /** Absent means an official account. */
+  kind?: 'mini_program' | 'app';
+};
+
+/** A merchant whom a service provider acts for: it signs nothing itself, the money is its own. */
+export type SubMerchant = {
+  sub_mch_id: string;
+  name: string;
+  /** Its own accounts, bound to it in the provider's console; none when the provider's account serves it. */
+  sub_appids: string[];
+  products: Product[];
+  balance_fen: number;
 };
 
 export type Merchant = {
@@ -25,13 +39,21 @@ export type Merchant = {
   api_v2_key: string;
   api_v3_key: string;
   sign_type: SignType;
-  products: TradeType[];
+  products: Product[];
   balance_fen: number;
   modes: string[];
   /** Which of WeChat's identities this merchant has, and whether it has API v3 at all. */
   mode: MerchantMode;
   /** Set in the console: where refunds are told that name no address themselves. */
   refund_notify_url: string;
+  /** Set in the console: which hosts may lead to the H5 gate. Absent: the shop's own host. */
+  h5_domains?: string[];
+  /** The H5 gate compares the browser's address with the one the order was placed with. */
+  h5_check_ip?: boolean;
+  /** Set in the console: who is asked for a prepay_id when a NATIVE mode 1 code is scanned. */
+  native_callback_url?: string;
+  /** A service provider's merchants; absent for an ordinary merchant. */
+  sub_merchants?: SubMerchant[];
 };
 
 /**
@@ -59,10 +81,57 @@ export type Prepay = {
   dead_at_ms: number;
 };
 
+/** An 18-digit payment code on a payer's phone, or a face_code of a payer's face. */
+export type PaymentCode = {
+  code: string;
+  kind: 'MICROPAY' | 'FACEPAY';
+  /** The user's openid under the demo account. */
+  openid: string;
+  /** Whether the password is asked for; undefined: by the amount. */
+  password?: boolean;
+  /** Only this merchant may charge it, after it asked for the openid. */
+  bound_to?: string;
+  used: boolean;
+  made_at_ms: number;
+  dead_at_ms: number;
+};
+
+export type RedPacketState = 'SENDING' | 'SENT' | 'FAILED' | 'RECEIVED' | 'RFUND_ING' | 'REFUND';
+
+export type RedPacket = {
+  mch_id: string;
+  mch_billno: string;
+  appid: string;
+  send_listid: string;
+  hb_type: 'NORMAL' | 'GROUP';
+  /** Who gets it, or who shares it out. */
+  re_openid: string;
+  total_fen: number;
+  total_num: number;
+  /** The shares still to be had, first come first served. */
+  shares_fen: number[];
+  taken: { openid: string; amount_fen: number; at_ms: number }[];
+  send_name: string;
+  wishing: string;
+  act_name: string;
+  remark: string;
+  /** The first request, for the comparison when the number comes again. */
+  request: Record<string, string>;
+  state: RedPacketState;
+  reason: string;
+  made_at_ms: number;
+  dead_at_ms: number;
+  /** When RFUND_ING becomes REFUND. */
+  back_at_ms?: number;
+  refund_fen: number;
+};
+
 export type Payment = {
   transaction_id: string;
   /** Under the order's appid. */
   openid: string;
+  /** Under the order's sub_appid. */
+  sub_openid?: string;
   paid_at_ms: number;
   bank_type: string;
   total_fen: number;
@@ -72,8 +141,11 @@ export type Payment = {
 };
 
 export type Order = {
+  /** Who signed for it: the merchant, or the provider of sub_mch_id. */
   mch_id: string;
   appid: string;
+  sub_mch_id?: string | undefined;
+  sub_appid?: string | undefined;
   out_trade_no: string;
   trade_type: TradeType;
   api: 'v2' | 'v3';
@@ -83,9 +155,14 @@ export type Order = {
   body: string;
   attach: string;
   device_info: string;
+  /** Empty when nobody is told, as with payment codes. */
   notify_url: string;
+  /** The payer's address as the merchant saw it. */
+  client_ip: string;
   /** Who must pay; empty when anybody may. */
   openid: string;
+  /** The same, named under the sub_appid. */
+  sub_openid?: string | undefined;
   /** The first request, for the comparison when the number comes again. */
   request: Record<string, string>;
   state: TradeState;
@@ -94,6 +171,11 @@ export type Order = {
   closed_by?: 'merchant' | 'expiry';
   prepays: Prepay[];
   payment?: Payment;
+  /** While USERPAYING: who is asked for the password, and until when. */
+  prompt?: { openid: string; until_ms: number; never_ends: boolean };
+  /** When a payment-code order was reversed, and the number under which its money went back. */
+  revoked_at_ms?: number;
+  revoked_refund_id?: string;
 };
 
 export type RefundState = 'PROCESSING' | 'SUCCESS' | 'ABNORMAL' | 'CLOSED';
@@ -101,6 +183,8 @@ export type RefundState = 'PROCESSING' | 'SUCCESS' | 'ABNORMAL' | 'CLOSED';
 export type Refund = {
   mch_id: string;
   appid: string;
+  sub_mch_id?: string | undefined;
+  sub_appid?: string | undefined;
   out_trade_no: string;
   transaction_id: string;
   out_refund_no: string;
@@ -165,12 +249,20 @@ export type Notification = {
 export type LedgerEntry = {
   entry_id: number;
   at_ms: number;
-  kind: 'payment' | 'refund';
+  /**
+   * A red packet leaves its merchant when it is sent (`redpack`) and stands with the platform until it reaches a
+   * payer (`redpack_claim`) or comes back (`redpack_return`).
+   */
+  kind: 'payment' | 'refund' | 'reversal' | 'redpack' | 'redpack_claim' | 'redpack_return';
   mch_id: string;
+  /** Whose money it is, when a provider acts for a sub-merchant. */
+  sub_mch_id?: string | undefined;
   appid: string;
   openid: string;
   out_trade_no: string;
   transaction_id: string;
+  /** Of a red packet. */
+  mch_billno?: string;
   /** Of a refund. */
   out_refund_no?: string;
   refund_id?: string;
@@ -215,6 +307,10 @@ export type State = {
   refunds: Record<string, Refund>;
   notifications: Record<string, Notification>;
   ledger: LedgerEntry[];
+  payment_codes: Record<string, PaymentCode>;
+  red_packets: Record<string, RedPacket>;
+  /** What a weixin://wxpay/s/… stands for. */
+  short_urls: Record<string, string>;
   oauth_codes: Record<string, OauthCode>;
   tokens: Record<string, Token>;
 };
