@@ -2,6 +2,7 @@
  * The one door of the protocol room. Whoever wants WeChat goes through here; nothing behind it opens a database, reads
  * the environment or keeps state.
  */
+export { type AccountMessageKind, sendAccountMessage } from './account_message.ts';
 export { fitDescription, MAX_DESCRIPTION_BYTES } from './description.ts';
 export { NotificationError, type NotificationVerdict, type Outcome, WechatError } from './errors.ts';
 export { type JsSdkConfig, jsSdkConfig, signJsSdk } from './js_sdk.ts';
@@ -14,7 +15,7 @@ export {
 } from './message_push.ts';
 export { type Authorised, authorizeUrl, exchangeCode, type OauthScope } from './oauth.ts';
 export { fetchJsapiTicket, fetchStableToken } from './official_account.ts';
-export { OfficialAccountError } from './official_account_errors.ts';
+export { errcodeWords, isTokenRejected, OfficialAccountError } from './official_account_errors.ts';
 export { BillError, readTradeBill, type TradeBillRow, type TradeBillSummary } from './trade_bill.ts';
 export type * from './types.ts';
 export type { WechatPayV2Config } from './v2/call.ts';

@@ -15,6 +15,7 @@ export interface ErrcodeWords {
 
 const BASIC_SETTINGS = '公众平台 → 设置与开发 → 基本配置';
 const PERMISSIONS = '公众平台 → 设置与开发 → 接口权限';
+const TEMPLATES = '公众平台 → 广告与服务 → 模板消息 / 订阅通知';
 const IP_WHITELIST = `${BASIC_SETTINGS} → IP白名单`;
 
 const WORDS: ReadonlyMap<number, ErrcodeWords> = new Map([
@@ -32,6 +33,8 @@ const WORDS: ReadonlyMap<number, ErrcodeWords> = new Map([
   [40163, words('授权码 code 已被使用，请重新授权', 'the code has been used already; authorise again')],
   [40164, words('服务器 IP 不在白名单中', 'our server address is not on the whitelist', IP_WHITELIST)],
   [40243, words('AppSecret 已被冻结', 'the AppSecret is frozen', BASIC_SETTINGS)],
+  [40036, words('模板 ID 的长度不对', 'the template_id has a wrong length', TEMPLATES)],
+  [40037, words('模板 ID 不正确', 'the template_id is not one of this account', TEMPLATES)],
   [41001, words('缺少 access_token', 'the access_token is missing')],
   [41002, words('缺少 AppID', 'the appid is missing')],
   [41004, words('缺少 AppSecret', 'the AppSecret is missing')],
@@ -45,8 +48,10 @@ const WORDS: ReadonlyMap<number, ErrcodeWords> = new Map([
   [43003, words('需要 HTTPS', 'WeChat wants HTTPS here')],
   [43004, words('需要用户关注公众号', 'the user does not follow the account')],
   [43019, words('用户在黑名单中', 'the user is on the blacklist')],
+  [43101, words('用户拒收这类消息', 'the user refuses these messages')],
   [45009, words('接口当日调用次数已用完', 'the daily quota is used up', PERMISSIONS)],
   [45011, words('接口调用过于频繁，请稍后重试', 'too many calls this minute; try again')],
+  [47003, words('模板字段与内容不符', 'the data does not fit the template', TEMPLATES)],
   [48001, words('公众号没有该接口的权限', 'the account has no right to this API', PERMISSIONS)],
   [48004, words('该接口已被封禁', 'this API is banned for the account', PERMISSIONS)],
   [50001, words('用户未授权该接口', 'the user did not authorise this')],
@@ -55,6 +60,30 @@ const WORDS: ReadonlyMap<number, ErrcodeWords> = new Map([
 
 /** Codes after which the same call may well succeed. */
 const PASSING: ReadonlySet<number> = new Set([-1, 45011]);
+
+/** The address WeChat saw, as the text of 40164 tells it: `invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist`. */
+export function addressSeen(errmsg: string): string | undefined {
+  return /invalid ip ([0-9a-fA-F.:]{3,45})/.exec(errmsg)?.[1];
+}
+
+/** An errcode in plain words; `code` stands for it where it is none of WeChat's, or not in our table. */
+export function errcodeWords(errcode: number | undefined, code: string, errmsg: string): ErrcodeWords {
+  if (errcode === undefined) return NO_ERRCODE;
+  const address = errcode === 40164 ? addressSeen(errmsg) : undefined;
+  if (address !== undefined) {
+    return words(
+      `服务器 IP 不在白名单中，微信看到的地址是 ${address}`,
+      `our server address is not on the whitelist; WeChat saw ${address}`,
+      IP_WHITELIST,
+    );
+  }
+  return WORDS.get(errcode) ?? words(`微信返回错误 ${code}`, `WeChat answered error ${code}`);
+}
+
+/** WeChat does not know the access_token, or not any more: a new one may help. */
+export function isTokenRejected(error: OfficialAccountError): boolean {
+  return error.errcode === 40001 || error.errcode === 40014 || error.errcode === 42001;
+}
 
 export class OfficialAccountError extends Error {
   override readonly name = 'OfficialAccountError';
@@ -77,8 +106,7 @@ export class OfficialAccountError extends Error {
   readonly console_page: string | undefined;
 
   constructor(errcode: number | undefined, code: string, errmsg: string, cause?: unknown) {
-    const known = errcode === undefined ? NO_ERRCODE : WORDS.get(errcode);
-    const { zh, en, console_page } = known ?? words(`微信返回错误 ${code}`, `WeChat answered error ${code}`);
+    const { zh, en, console_page } = errcodeWords(errcode, code, errmsg);
     super(`${code}: ${en}`, cause === undefined ? undefined : { cause });
     this.outcome = errcode === undefined || PASSING.has(errcode) ? 'unknown' : 'refused';
     this.errcode = errcode;
