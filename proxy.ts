@@ -49,5 +49,6 @@ export function proxy(request: NextRequest): NextResponse {
 }
 
 export const config = {
-  matcher: ['/((?!api/|_next/static|_next/image|icon\\.svg|robots\\.txt|favicon\\.ico).*)'],
+  // Whole names: `/favicon.icon` is a page, if only one that says that nothing is there.
+  matcher: ['/((?!api/|_next/static/|_next/image$|(?:icon\\.svg|robots\\.txt|favicon\\.ico)$).*)'],
 };

@@ -521,3 +521,8 @@ export function envExample(): string {
   });
   return `# Settings of Guitai. Copy to .env, replace the values, and uncomment what you need.\n\n${blocks.join('\n')}`;
 }
+/** Whether shoppers reach us over https: then cookies and browsers are told to stay there. */
+export function isSecure({ PUBLIC_URL }: Pick<Config, 'PUBLIC_URL'>): boolean {
+  return PUBLIC_URL.startsWith('https://');
+}
+

@@ -3,6 +3,7 @@
  * handlers are the ones Next mounts; here they cost a tenth. It serves nothing else but its own health.
  */
 import { createServer, type Server } from 'node:http';
+import { isSecure } from './config.ts';
 import type { Context } from './context.ts';
 import { readiness } from './health.ts';
 import { answerJson } from './http.ts';
@@ -63,6 +64,7 @@ export async function openDoor(ctx: Context, host: string, port: number): Promis
     nodeListener(doorHandler(ctx), {
       body_limit_bytes: notificationLimit_bytes,
       trusted_proxies: ctx.config.TRUSTED_PROXIES,
+      secure: isSecure(ctx.config),
       onFault: (err) => ctx.log.error({ err }, 'the door failed'),
     }),
   );

@@ -40,11 +40,20 @@ export function nameCaller(incoming: IncomingMessage, trusted_proxies: number): 
 export interface FrontOptions {
   /** How many proxies of ours write X-Forwarded-For. */
   trusted_proxies: number;
+  /** The shop's address is https: browsers are told never to come any other way. */
+  secure: boolean;
 }
 
+/** A year, and this host alone: what else runs on the domain is not ours to decide. */
+const strictTransport = 'max-age=31536000';
+
 /** A listener that lets through what `listener` may see. */
-export function frontListener(listener: RequestListener, { trusted_proxies }: FrontOptions): RequestListener {
+export function frontListener(
+  listener: RequestListener,
+  { trusted_proxies, secure }: FrontOptions,
+): RequestListener {
   return (incoming, outgoing) => {
+    if (secure) outgoing.setHeader('Strict-Transport-Security', strictTransport);
     const status = refusalOf(incoming);
     if (status === undefined) {
       nameCaller(incoming, trusted_proxies);

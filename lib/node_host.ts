@@ -17,7 +17,7 @@ export interface NodeHostOptions extends FrontOptions {
 /** A listener for `createServer` that answers with what `handle` returns. */
 export function nodeListener(
   handle: Handler,
-  { body_limit_bytes, onFault, trusted_proxies }: NodeHostOptions,
+  { body_limit_bytes, onFault, ...front }: NodeHostOptions,
 ): RequestListener {
   const listen: RequestListener = async (incoming, outgoing) => {
     try {
@@ -30,7 +30,7 @@ export function nodeListener(
       else outgoing.writeHead(500).end();
     }
   };
-  return frontListener(listen, { trusted_proxies });
+  return frontListener(listen, front);
 }
 
 async function readRequest(incoming: IncomingMessage, limit_bytes: number): Promise<Request> {

@@ -4,7 +4,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { getIronSession, type SessionOptions } from 'iron-session';
-import { type Config, sessionPasswords } from './config.ts';
+import { type Config, isSecure, sessionPasswords } from './config.ts';
 import type { Context } from './context.ts';
 
 export type SessionKind = 'shopper' | 'admin';
@@ -25,14 +25,22 @@ interface Cookie {
 /** Anything a cookie can be read from: a request, or Next's `cookies()`. */
 export type CookieSource = Request | { get(name: string): { name: string; value: string } | undefined };
 
+/**
+ * The name of a cookie of ours. Over https it binds the cookie to this very host: a browser takes a `__Host-` cookie
+ * only over https and from the host itself, so neither a neighbouring subdomain nor a plain connection can plant one.
+ */
+export function cookieName(config: Config, name: string): string {
+  return isSecure(config) ? `__Host-${name}` : name;
+}
+
 function cookieOptions(config: Config, kind: SessionKind): SessionOptions {
   return {
-    cookieName: kind === 'admin' ? 'guitai_admin' : 'guitai_shopper',
+    cookieName: cookieName(config, kind === 'admin' ? 'guitai_admin' : 'guitai_shopper'),
     password: sessionPasswords(config.SESSION_PASSWORD),
     ttl: sessionLife_s[kind],
     cookieOptions: {
       httpOnly: true,
-      secure: config.PUBLIC_URL.startsWith('https://'),
+      secure: isSecure(config),
       sameSite: kind === 'admin' ? 'strict' : 'lax',
       path: '/',
     },
@@ -109,8 +117,8 @@ export async function endSession(ctx: Context, kind: SessionKind, source: Cookie
       data: { ended_at: ctx.now() },
     });
   }
-  const { cookieName, cookieOptions: flags } = cookieOptions(ctx.config, kind);
-  return `${cookieName}=; Path=/; Max-Age=0; HttpOnly; SameSite=${kind === 'admin' ? 'Strict' : 'Lax'}${
+  const { cookieName: name, cookieOptions: flags } = cookieOptions(ctx.config, kind);
+  return `${name}=; Path=/; Max-Age=0; HttpOnly; SameSite=${kind === 'admin' ? 'Strict' : 'Lax'}${
     flags?.secure ? '; Secure' : ''
   }`;
 }

@@ -1,7 +1,7 @@
 // npm start: the production server, after every setting was checked. Arguments go to `next start`.
 
 import { existsSync } from 'node:fs';
-import { readConfig } from '../lib/config.ts';
+import { isSecure, readConfig } from '../lib/config.ts';
 import { standInFront } from '../lib/front.ts';
 import { loadEnvironmentFiles } from './environment_files.ts';
 import { Fault, runScript } from './fault.ts';
@@ -9,14 +9,14 @@ import { inProject } from './paths.ts';
 
 await runScript(async () => {
   loadEnvironmentFiles();
-  const { TRUSTED_PROXIES } = readConfig(process.env);
+  const config = readConfig(process.env);
   if (!existsSync(inProject('.next', 'BUILD_ID'))) {
     throw new Fault('There is no production build. Make it with `npm run build`.');
   }
   // In this very process, so that signals and the exit code are Next's own.
   process.argv.splice(1, 1, inProject('node_modules/next/dist/bin/next'), 'start');
   process.chdir(inProject());
-  standInFront({ trusted_proxies: TRUSTED_PROXIES });
+  standInFront({ trusted_proxies: config.TRUSTED_PROXIES, secure: isSecure(config) });
   await import('../node_modules/next/dist/bin/next');
   return undefined;
 });

@@ -6,9 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { patience, standInFront } from '../../lib/front.ts';
 
 /** A server made as Next makes its own, after the front was put there; answers with the caller it was told. */
-async function serve(trusted_proxies: number) {
+async function serve(trusted_proxies: number, secure = false) {
   const before = http.createServer;
-  standInFront({ trusted_proxies });
+  standInFront({ trusted_proxies, secure });
   const server = http.createServer((incoming, outgoing) => {
     outgoing.end(`seen ${String(incoming.headers['x-forwarded-for'])}`);
   });
@@ -76,4 +76,15 @@ test('a caller has seconds, not minutes, for its headers and its body', async ()
   expect(server.headersTimeout).toBe(patience.headersTimeout);
   expect(server.requestTimeout).toBe(patience.requestTimeout);
   server.close();
+});
+
+test('browsers are told to stay on https where the shop is reached so, and only there', async () => {
+  for (const secure of [true, false]) {
+    const { server, port } = await serve(0, secure);
+    for (const head of ['GET / HTTP/1.1\r\nHost: shop', 'TRACE / HTTP/1.1\r\nHost: shop']) {
+      const heard = await say(port, head);
+      expect(heard.includes('Strict-Transport-Security: max-age=31536000\r\n')).toBe(secure);
+    }
+    server.close();
+  }
 });

@@ -66,6 +66,7 @@ export async function startHost(): Promise<Host> {
     nodeListener(knock, {
       body_limit_bytes: 1_048_576,
       trusted_proxies: 0,
+      secure: false,
       onFault: (thrown) => console.error('a doorway threw', thrown),
     }),
   );
