@@ -2,6 +2,7 @@
  * Asking WeChat what became of a trade. Many pages, jobs and instances may want to know at once: a guarded write
  * lets one of them ask, and what WeChat says goes through the one door.
  */
+import type { TradeSpeech } from './accounts.ts';
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
 import { addEvent, asWechatError, type EventSource, exchangeData } from './events.ts';
@@ -16,11 +17,9 @@ export type Asked =
   | { outcome: 'told'; said: string };
 
 /** The columns of a trade needed to talk about it. */
-export interface AskableTrade {
+export interface AskableTrade extends TradeSpeech {
   out_trade_no: string;
   order_no: string;
-  api_version: string;
-  sign_type: string;
   trade_state: HeldTradeState;
 }
 
@@ -35,7 +34,7 @@ export async function askTrade(
     UPDATE trade SET asked_at = ${now}
     WHERE out_trade_no = ${out_trade_no}
       AND (asked_at IS NULL OR asked_at <= ${new Date(now.getTime() - min_gap_ms)})
-    RETURNING out_trade_no, order_no, api_version, sign_type, trade_state`);
+    RETURNING out_trade_no, order_no, api_version, sign_type, appid, sub_mch_id, sub_appid, trade_state`);
   if (trade === undefined) return { outcome: 'recently' };
 
   let told: QueriedTrade;

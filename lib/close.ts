@@ -2,6 +2,7 @@
  * Closing: query, close, query. A trade counts as closed only when WeChat cannot take money for it any more, and
  * money that was taken always wins over our wish to close.
  */
+import { speechColumns } from './accounts.ts';
 import { type AskableTrade, askTrade } from './ask.ts';
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
@@ -60,6 +61,7 @@ export async function closeTrade(
       appid: trade.appid,
       mch_id: trade.mch_id,
       ...(trade.sub_mch_id === null ? {} : { sub_mch_id: trade.sub_mch_id }),
+      ...(trade.sub_appid === null ? {} : { sub_appid: trade.sub_appid }),
       out_trade_no,
       trade_state: 'CLOSED',
     },
@@ -73,12 +75,9 @@ async function held(ctx: Context, out_trade_no: string) {
     select: {
       out_trade_no: true,
       order_no: true,
-      api_version: true,
-      sign_type: true,
+      ...speechColumns,
       trade_state: true,
-      appid: true,
       mch_id: true,
-      sub_mch_id: true,
     },
   });
   return trade as typeof trade & Pick<AskableTrade, 'trade_state'>;

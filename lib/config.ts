@@ -94,6 +94,42 @@ const messageData = z.string().transform((text, issues): Record<string, string> 
   }
 });
 
+export interface SubMerchant {
+  sub_mch_id: string;
+  name: string;
+}
+
+const subMerchants = z
+  .string()
+  .transform((text, issues): SubMerchant[] => {
+    const read = readSubMerchants(text);
+    if (read !== undefined) return read;
+    issues.addIssue({
+      code: 'custom',
+      message: 'a JSON list of {"sub_mch_id": 8 to 10 digits, "name": 1 to 40 letters}, each number once',
+    });
+    return z.NEVER;
+  })
+  .optional();
+
+function readSubMerchants(text: string): SubMerchant[] | undefined {
+  try {
+    const list = z
+      .array(
+        z.strictObject({
+          sub_mch_id: z.string().regex(/^\d{8,10}$/),
+          name: z.string().trim().min(1).max(40),
+        }),
+      )
+      .min(1)
+      .parse(JSON.parse(text));
+    return new Set(list.map(({ sub_mch_id }) => sub_mch_id)).size === list.length ? list : undefined;
+  } catch {
+    // Neither JSON nor such a list: the setting's own sentence says what is wanted.
+    return undefined;
+  }
+}
+
 interface Setting {
   schema: z.ZodType;
   example: string;
@@ -154,6 +190,21 @@ export const settings = {
     schema: z.string().regex(/^\d{8,10}$/, '8 to 10 digits'),
     example: '1900000109',
     purpose: 'Merchant platform: 账户中心 → 商户信息 → 微信支付商户号.',
+  },
+  WECHAT_SUB_MERCHANTS: {
+    schema: subMerchants,
+    example: '[{"sub_mch_id":"1900000110","name":"西湖店"}]',
+    purpose:
+      'Service provider only: the sub-merchants, as JSON; WECHAT_MCH_ID, its keys and certificate are then the provider’s. A product says by its sub_mch_id whose it is; without one it is the first’s.',
+  },
+  WECHAT_SP_APPID: {
+    schema: z
+      .string()
+      .regex(/^wx[0-9a-zA-Z]{16}$/, 'wx and 16 letters or digits')
+      .optional(),
+    example: 'wxabcdef0123456789',
+    purpose:
+      'Service provider whose shop lives in a sub-merchant’s account: the provider’s appid. WECHAT_APPID is then sent as sub_appid, and payers are known by sub_openid.',
   },
   WECHAT_API_VERSION: {
     schema: z.enum(['v2', 'v3']).default('v2'),
@@ -441,12 +492,29 @@ function checkTogether(
   if (!consents && config.WECHAT_PAY_CA !== undefined) {
     fault('WECHAT_PAY_CA', 'is for simulators only; WeChat is checked by the normal roots, remove it');
   }
+  checkPartner(config, fault);
   checkKeys(config, fault);
   if (environment.NODE_TLS_REJECT_UNAUTHORIZED === '0') {
     fault(
       'WECHAT_PAY_BASE_URL',
       'cannot be trusted: NODE_TLS_REJECT_UNAUTHORIZED=0 switches TLS off, remove it',
     );
+  }
+}
+
+function checkPartner(config: Partial<Config>, fault: (setting: SettingName, text: string) => void): void {
+  const { WECHAT_SUB_MERCHANTS: sellers, WECHAT_SP_APPID: provider } = config;
+  if (provider !== undefined && sellers === undefined) {
+    fault('WECHAT_SUB_MERCHANTS', 'is missing beside WECHAT_SP_APPID');
+  }
+  if (provider !== undefined && provider === config.WECHAT_APPID) {
+    fault(
+      'WECHAT_SP_APPID',
+      'is the same as WECHAT_APPID; leave it out when the shop lives in the provider’s account',
+    );
+  }
+  if (sellers?.some(({ sub_mch_id }) => sub_mch_id === config.WECHAT_MCH_ID) === true) {
+    fault('WECHAT_SUB_MERCHANTS', 'names WECHAT_MCH_ID; a provider is no sub-merchant of its own');
   }
 }
 
@@ -505,6 +573,11 @@ function sealsCookies(text: string): boolean {
   return passwords !== undefined && Object.keys(passwords).length > 0;
 }
 
+/** Whether shoppers reach us over https: then cookies and browsers are told to stay there. */
+export function isSecure({ PUBLIC_URL }: Pick<Config, 'PUBLIC_URL'>): boolean {
+  return PUBLIC_URL.startsWith('https://');
+}
+
 let cached: Config | undefined;
 
 /** The configuration of this process. */
@@ -521,8 +594,3 @@ export function envExample(): string {
   });
   return `# Settings of Guitai. Copy to .env, replace the values, and uncomment what you need.\n\n${blocks.join('\n')}`;
 }
-/** Whether shoppers reach us over https: then cookies and browsers are told to stay there. */
-export function isSecure({ PUBLIC_URL }: Pick<Config, 'PUBLIC_URL'>): boolean {
-  return PUBLIC_URL.startsWith('https://');
-}
-

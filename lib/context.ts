@@ -3,7 +3,7 @@
  * for money. Made once per process; tests make their own with another clock and another network.
  */
 
-import { createAccounts } from './accounts.ts';
+import { type Accounts, createAccounts } from './accounts.ts';
 import { type Config, config as processConfig } from './config.ts';
 import { type Db, openDb } from './db.ts';
 import { createGroupCommit } from './group_commit.ts';
@@ -18,9 +18,10 @@ export interface Context {
   log: Logger;
   ports: Ports;
   now: () => Date;
-  /** The pay platform as a trade was, or will be, placed with: by API version and sign type. */
-  payFor: (trade: { api_version: string; sign_type: string }) => WechatPay;
-  /** What new trades are placed with. */
+  /** The pay platform for an existing trade, for a new one, and for the merchant as a whole: see `Accounts`. */
+  payFor: Accounts['payFor'];
+  payAs: Accounts['payAs'];
+  payOver: Accounts['payOver'];
   pay: WechatPay;
   settle: (evidence: Evidence) => Promise<Settled>;
   close: () => Promise<void>;
@@ -48,8 +49,7 @@ export function createContext(config: Config, parts: ContextParts = {}): Context
     log: parts.log ?? createLog(config.LOG_LEVEL),
     ports,
     now,
-    payFor: accounts.payFor,
-    pay: accounts.pay,
+    ...accounts,
     settle: createGroupCommit((batch: readonly Evidence[]) => settleBatch(db, now(), batch)),
     close: () => db.$disconnect(),
   };

@@ -27,6 +27,11 @@ const refusals = {
     zh: '商品不存在或已下架',
     en: 'A product does not exist or is not on sale',
   },
+  several_sellers: {
+    status: 400,
+    zh: '一份订单只能包含同一商户的商品，请分开下单',
+    en: 'One order holds the goods of one seller; place an order for each',
+  },
   checkout_key_reused: {
     status: 409,
     zh: '该结算请求已用于另一份订单，请刷新页面',

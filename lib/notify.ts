@@ -151,11 +151,11 @@ function accountOf(ctx: Context, api_version: ApiVersion): WechatPay | undefined
   if (ctx.pay.api_version === api_version) return ctx.pay;
   if (api_version === 'v2') {
     if (ctx.config.WECHAT_API_V2_KEY === undefined) return undefined;
-    return ctx.payFor({ api_version, sign_type: ctx.config.WECHAT_SIGN_TYPE });
+    return ctx.payOver({ api_version, sign_type: ctx.config.WECHAT_SIGN_TYPE });
   }
   if (ctx.config.WECHAT_API_V3_KEY === undefined || ctx.config.WECHAT_MERCHANT_KEY === undefined)
     return undefined;
-  return ctx.payFor({ api_version, sign_type: v3SignType });
+  return ctx.payOver({ api_version, sign_type: v3SignType });
 }
 
 function isXml(body: Uint8Array): boolean {

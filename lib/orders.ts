@@ -10,6 +10,7 @@ import { addEvent } from './events.ts';
 import { isFen } from './money.ts';
 import { newNumber, numberPattern } from './numbers.ts';
 import { enqueue } from './queues.ts';
+import { sellerOf } from './sellers.ts';
 import type { Session } from './sessions.ts';
 import type { HeldTradeState, OrderState } from './states.ts';
 import { fitDescription } from './wechat/index.ts';
@@ -44,6 +45,7 @@ export async function placeOrder(ctx: Context, session: Session, input: OrderInp
   const total_fen = items.reduce((sum, { price_fen, quantity }) => sum + price_fen * quantity, 0);
   if (!isFen(total_fen))
     throw new AppError('bad_request', { field: 'items', detail: 'the total is too large' });
+  const sub_mch_id = sellerOf(ctx.config, items);
   const created_at = ctx.now();
   const order_no = newNumber(created_at);
   const expires_at = new Date(created_at.getTime() + ctx.config.ORDER_EXPIRES_MINUTES * 60_000);
@@ -60,9 +62,12 @@ export async function placeOrder(ctx: Context, session: Session, input: OrderInp
           state: 'NOTPAY',
           title: fitDescription(`${ctx.config.SHOP_NAME}-${title}`),
           total_fen,
+          sub_mch_id,
           created_at,
           expires_at,
-          items: { createMany: { data: items.map((item, line) => ({ ...item, line })) } },
+          items: {
+            createMany: { data: items.map(({ sub_mch_id: _, ...item }, line) => ({ ...item, line })) },
+          },
         },
         select: { order_no: true },
       }),
@@ -91,7 +96,7 @@ async function priceItems(ctx: Context, wanted: OrderInput['items']) {
   }
   const found = await ctx.db.product.findMany({
     where: { product_id: { in: [...quantities.keys()] }, on_sale: true },
-    select: { product_id: true, title: true, price_fen: true },
+    select: { product_id: true, title: true, price_fen: true, sub_mch_id: true },
     orderBy: { position: 'asc' },
   });
   const missing = [...quantities.keys()].find((id) => !found.some(({ product_id }) => product_id === id));

@@ -2,6 +2,7 @@
  * Talking to WeChat about a refund: sending it under its own number as often as it takes, and asking what became
  * of it. An unknown answer changes nothing; only WeChat's word does.
  */
+import { speechColumns } from './accounts.ts';
 import type { Context } from './context.ts';
 import { addEvent, asWechatError, type EventSource, exchangeData } from './events.ts';
 import { enqueue } from './queues.ts';
@@ -32,7 +33,7 @@ const columns = {
   total_fen: true,
   reason: true,
   created_at: true,
-  trade: { select: { api_version: true, sign_type: true, transaction_id: true } },
+  trade: { select: { ...speechColumns, transaction_id: true } },
 } as const;
 
 /** One step of a refund's way: send it, or ask about it. Returns when to take the next step, or undefined at the end. */

@@ -54,7 +54,7 @@ WITH evidence AS MATERIALIZED (
 const after = `::json) AS e(
     ord int, now timestamptz, source text, appid text, mch_id text, sub_appid text, sub_mch_id text,
     out_trade_no text, said text, transaction_id text, trade_type text, total_fen bigint, payer_total_fen bigint,
-    fee_type text, openid text, bank_type text, success_at timestamptz, sign_type text,
+    fee_type text, openid text, sub_openid text, bank_type text, success_at timestamptz, sign_type text,
     notification_id uuid, received_at timestamptz, api_version text, headers jsonb, body text)
 ), locked AS MATERIALIZED (
   SELECT t.out_trade_no, t.order_no, t.appid, t.mch_id, t.sub_appid, t.sub_mch_id, t.trade_type, t.total_fen,
@@ -75,14 +75,16 @@ const after = `::json) AS e(
       CASE WHEN e.total_fen IS NOT NULL AND e.total_fen <> l.total_fen THEN 'total_fee' END,
       CASE WHEN e.payer_total_fen > e.total_fen THEN 'cash_fee' END,
       CASE WHEN e.fee_type IS NOT NULL AND e.fee_type <> 'CNY' THEN 'fee_type' END,
-      CASE WHEN e.openid IS NOT NULL AND e.openid <> l.openid THEN 'openid' END,
+      CASE WHEN l.sub_appid IS NULL AND e.openid <> l.openid THEN 'openid' END,
+      CASE WHEN l.sub_appid IS NOT NULL AND e.sub_openid <> l.openid THEN 'sub_openid' END,
       CASE WHEN l.transaction_id IS NOT NULL AND e.transaction_id <> l.transaction_id THEN 'transaction_id' END,
       CASE WHEN e.said IN ('SUCCESS', 'REFUND') THEN concat_ws(',',
         CASE WHEN e.total_fen IS NULL THEN 'total_fee' END,
         CASE WHEN e.trade_type IS NULL THEN 'trade_type' END,
         CASE WHEN e.success_at IS NULL THEN 'time_end' END,
         CASE WHEN e.transaction_id IS NULL THEN 'transaction_id' END,
-        CASE WHEN e.openid IS NULL AND l.openid IS NOT NULL THEN 'openid' END,
+        CASE WHEN l.openid IS NOT NULL AND l.sub_appid IS NULL AND e.openid IS NULL THEN 'openid' END,
+        CASE WHEN l.openid IS NOT NULL AND l.sub_appid IS NOT NULL AND e.sub_openid IS NULL THEN 'sub_openid' END,
         CASE WHEN EXISTS (SELECT FROM "trade" x WHERE x.transaction_id = e.transaction_id
                           AND x.out_trade_no <> e.out_trade_no) THEN 'transaction_id' END) END
     ) AS differs
@@ -215,6 +217,7 @@ function evidenceRow({ source, report, sign_type, message }: Evidence, ord: numb
     payer_total_fen: report.payer_total_fen,
     fee_type: report.fee_type,
     openid: report.openid,
+    sub_openid: report.sub_openid,
     bank_type: report.bank_type,
     success_at: report.success_at,
     sign_type,

@@ -4,6 +4,7 @@
  * a trade was paid.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { speechColumns, type TradeSpeech } from './accounts.ts';
 import { askTrade } from './ask.ts';
 import { closeTrade } from './close.ts';
 import type { Context } from './context.ts';
@@ -31,11 +32,9 @@ export interface StartedTrade {
 }
 
 /** The columns of a trade that placing it needs. */
-interface PlacingTrade {
+interface PlacingTrade extends TradeSpeech {
   out_trade_no: string;
   order_no: string;
-  api_version: string;
-  sign_type: string;
   trade_state: HeldTradeState;
   request: Prisma.JsonValue;
   prepay_id: string | null;
@@ -127,6 +126,7 @@ async function openTrade(
     });
     if (open !== null) return open.out_trade_no;
 
+    const account = ctx.payAs(ctx.config.WECHAT_APPID, order.sub_mch_id);
     const out_trade_no = newNumber(now);
     const expires_at = new Date(Math.max(order.expires_at.getTime(), now.getTime() + shortestTrade_ms));
     const request: PlaceTrade = {
@@ -135,19 +135,21 @@ async function openTrade(
       description: order.title,
       total_fen: order.total_fen,
       payer_client_ip,
-      notify_url: `${ctx.config.PUBLIC_URL}/api/notify/${ctx.pay.api_version}/payment`,
+      notify_url: `${ctx.config.PUBLIC_URL}/api/notify/${account.api_version}/payment`,
       time_start_at: now,
       time_expire_at: expires_at,
-      openid: session.openid,
+      ...(account.sub_appid === undefined ? { openid: session.openid } : { sub_openid: session.openid }),
     };
     await tx.trade.create({
       data: {
         out_trade_no,
         order_no,
-        mch_id: ctx.pay.mch_id,
-        appid: ctx.pay.appid,
-        api_version: ctx.pay.api_version,
-        sign_type: ctx.pay.sign_type,
+        mch_id: account.mch_id,
+        appid: account.appid,
+        sub_mch_id: account.sub_mch_id ?? null,
+        sub_appid: account.sub_appid ?? null,
+        api_version: account.api_version,
+        sign_type: account.sign_type,
         trade_type: 'JSAPI',
         trade_state: 'NOTPAY',
         total_fen: order.total_fen,
@@ -179,13 +181,14 @@ interface LockedOrder {
   openid: string | null;
   title: string;
   total_fen: number;
+  sub_mch_id: string | null;
   expires_at: Date;
 }
 
 /** The order's row lock is the mutex of everything that hangs on it. */
 export async function lockOrder(tx: Tx, order_no: string): Promise<LockedOrder | undefined> {
   const [order] = await tx.$queryRaw<LockedOrder[]>(Prisma.sql`
-    SELECT state, session_id, openid, title, total_fen, expires_at FROM "order"
+    SELECT state, session_id, openid, title, total_fen, sub_mch_id, expires_at FROM "order"
     WHERE order_no = ${order_no} FOR UPDATE`);
   return order;
 }
@@ -218,8 +221,7 @@ async function ensurePlaced(ctx: Context, out_trade_no: string): Promise<Ensured
 const placingColumns = {
   out_trade_no: true,
   order_no: true,
-  api_version: true,
-  sign_type: true,
+  ...speechColumns,
   trade_state: true,
   request: true,
   prepay_id: true,

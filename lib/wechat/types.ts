@@ -42,6 +42,16 @@ export interface Exchange {
   duration_ms: number;
 }
 
+/**
+ * Whose trade it is. An ordinary merchant has only an appid; a service provider names the sub-merchant who sells, and
+ * `sub_appid` when the payer is known under the sub-merchant's account instead of the provider's.
+ */
+export interface TradeAccount {
+  appid: string;
+  sub_mch_id?: string;
+  sub_appid?: string;
+}
+
 /** What one collection attempt asks for. Stored whole before the call and sent again unchanged after a lost answer. */
 export interface PlaceTrade {
   out_trade_no: string;
@@ -189,6 +199,11 @@ export interface WechatPay {
   readonly sign_type: SignType;
   readonly appid: string;
   readonly mch_id: string;
+  /** Partner mode only. */
+  readonly sub_mch_id?: string;
+  readonly sub_appid?: string;
+  /** The same merchant, keys and certificates, speaking of another account's trades. */
+  forAccount(account: TradeAccount): WechatPay;
   placeTrade(trade: PlaceTrade): Promise<Placed>;
   queryTrade(out_trade_no: string): Promise<QueriedTrade>;
   closeTrade(out_trade_no: string): Promise<ClosedTrade>;

@@ -4,7 +4,7 @@
  */
 import { WechatError } from '../errors.ts';
 import { type Answer, DEFAULT_TIMEOUT_MS, type Request, sendRequest } from '../http.ts';
-import type { Exchange, Ports } from '../types.ts';
+import type { Exchange, Ports, TradeAccount } from '../types.ts';
 import { parseXml, serialiseXml, XmlError, type XmlFields } from '../xml.ts';
 import { type ClientCertificate, fetchWithCertificate } from './certificate.ts';
 import { type CallV2, codeOfReturnMessage, outcomeOfCode } from './errors.ts';
@@ -59,6 +59,8 @@ export const DOORS: Readonly<Record<CallV2, Door>> = {
 export interface Caller {
   config: WechatPayV2Config;
   ports: Ports;
+  /** The same line and certificate for another account's trades. */
+  forAccount(account: TradeAccount): Caller;
   /** Sends and judges; the reply is verified, ours and successful. */
   call(call: CallV2, fields: RequestFields): Promise<Reply>;
   /** What goes over the line, for answers that are not such a reply. */
@@ -73,10 +75,22 @@ export function createCaller(config: WechatPayV2Config, ports: Ports): Caller {
   const certified =
     ports.fetch_with_certificate ??
     (config.client_certificate === undefined ? undefined : fetchWithCertificate(config.client_certificate));
+  return callerOf(config, ports, certified);
+}
 
+function callerOf(config: WechatPayV2Config, ports: Ports, certified: Ports['fetch'] | undefined): Caller {
   const caller: Caller = {
     config,
     ports,
+    forAccount({ appid, sub_mch_id, sub_appid }) {
+      const { sub_mch_id: _one, sub_appid: _other, ...merchant } = config;
+      const account = {
+        appid,
+        ...(sub_mch_id === undefined ? {} : { sub_mch_id }),
+        ...(sub_appid === undefined ? {} : { sub_appid }),
+      };
+      return callerOf({ ...merchant, ...account }, ports, certified);
+    },
     prepare(call, fields, sign_type) {
       const { path, certificate } = DOORS[call];
       const base_url = (certificate ? config.certificate_base_url : undefined) ?? config.base_url;

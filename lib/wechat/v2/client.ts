@@ -7,7 +7,16 @@
 import { formatCompactTime } from '../beijing_time.ts';
 import { fitDescription } from '../description.ts';
 import { WechatError } from '../errors.ts';
-import type { ClosedTrade, Exchange, Placed, PlaceRefund, PlaceTrade, Ports, WechatPay } from '../types.ts';
+import type {
+  ClosedTrade,
+  Exchange,
+  Placed,
+  PlaceRefund,
+  PlaceTrade,
+  Ports,
+  TradeAccount,
+  WechatPay,
+} from '../types.ts';
 import type { XmlFields } from '../xml.ts';
 import { downloadFundFlowBill, downloadTradeBill } from './bills.ts';
 import {
@@ -35,12 +44,17 @@ const MAX_REFUND_REASON_BYTES = 80;
 
 /** Throws at once when the client certificate cannot be read. */
 export function createWechatPayV2(config: WechatPayV2Config, ports: Ports): WechatPay {
-  const caller = createCaller(config, ports);
+  return clientOf(createCaller(config, ports));
+}
+
+function clientOf(caller: Caller): WechatPay {
+  const { config, ports } = caller;
   return {
     api_version: 'v2',
     sign_type: config.sign_type,
-    appid: config.appid,
     mch_id: config.mch_id,
+    ...accountOf(config),
+    forAccount: (account) => clientOf(caller.forAccount(account)),
     async placeTrade(trade) {
       const { fields, exchange } = await caller.call('unifiedorder', placeTradeFields(config, trade));
       return orBadAnswer('unifiedorder', exchange, () => placed(trade, fields, exchange));
@@ -81,6 +95,14 @@ export function createWechatPayV2(config: WechatPayV2Config, ports: Ports): Wech
     readRefundNotification: async (raw) => readRefundNotification(config, raw),
     downloadTradeBill: (bill_date, bill_type = 'ALL') => downloadTradeBill(caller, bill_date, bill_type),
     downloadFundFlowBill: (bill_date, account = 'BASIC') => downloadFundFlowBill(caller, bill_date, account),
+  };
+}
+
+function accountOf({ appid, sub_mch_id, sub_appid }: TradeAccount): TradeAccount {
+  return {
+    appid,
+    ...(sub_mch_id === undefined ? {} : { sub_mch_id }),
+    ...(sub_appid === undefined ? {} : { sub_appid }),
   };
 }
 

@@ -2,7 +2,7 @@
  * WeChat Pay API v3 for one merchant: puts settings, keys and calls together behind the interface the business knows.
  * It holds no row and no environment; all it remembers is the platform's certificates.
  */
-import type { Ports, QueriedTrade, ReportedRefund, WechatPay } from '../types.ts';
+import type { Ports, QueriedTrade, ReportedRefund, TradeAccount, WechatPay } from '../types.ts';
 import { asking } from './answers.ts';
 import { SCHEME } from './authorization.ts';
 import { downloadFundFlowBill, downloadTradeBill } from './bills.ts';
@@ -19,11 +19,12 @@ import { readPaymentNotification, readRefundNotification } from './notifications
 import { closeTrade, placeTrade, queryTrade, queryTradeById } from './orders.ts';
 import { type PlatformKeyInfo, PlatformKeys } from './platform_keys.ts';
 import { type AbnormalRefund, applyAbnormalRefund, placeRefund, queryRefund } from './refunds.ts';
-import { readSettings, type WechatPayV3Settings } from './settings.ts';
+import { type Merchant, readSettings, type WechatPayV3Settings, withAccount } from './settings.ts';
 
 /** What v3 can do beyond what both versions share. */
 export interface WechatPayV3 extends WechatPay {
   readonly api_version: 'v3';
+  forAccount(account: TradeAccount): WechatPayV3;
   /** By WeChat's number, which only a paid trade has. */
   queryTradeById(transaction_id: string): Promise<QueriedTrade>;
   /** The way out of a refund in `ABNORMAL`: to another card of the payer's, or to the merchant's. */
@@ -50,6 +51,11 @@ export function createWechatPayV3(settings: WechatPayV3Settings, ports: Ports): 
     () => fetchCertificates(merchant, ports, keys),
     ports.now,
   );
+  return clientOf(merchant, ports, keys);
+}
+
+/** Every account of a merchant believes the same keys, downloaded once. */
+function clientOf(merchant: Merchant, ports: Ports, keys: PlatformKeys): WechatPayV3 {
   const ask = asking(merchant, ports, keys);
   const find = (serial: string) => keys.resolve(serial);
   return {
@@ -57,6 +63,9 @@ export function createWechatPayV3(settings: WechatPayV3Settings, ports: Ports): 
     sign_type: SCHEME,
     appid: merchant.appid,
     mch_id: merchant.mch_id,
+    ...(merchant.partner === undefined ? {} : { sub_mch_id: merchant.partner.sub_mch_id }),
+    ...(merchant.partner?.sub_appid === undefined ? {} : { sub_appid: merchant.partner.sub_appid }),
+    forAccount: (account) => clientOf(withAccount(merchant, account), ports, keys),
     placeTrade: (trade) => placeTrade(merchant, ask, trade),
     queryTrade: (out_trade_no) => queryTrade(merchant, ask, out_trade_no),
     queryTradeById: (transaction_id) => queryTradeById(merchant, ask, transaction_id),

@@ -3,6 +3,7 @@
  * It refuses wrong keys when the client is made, not at the first payment, and never repeats a key in an error.
  */
 import { createPrivateKey, type KeyObject } from 'node:crypto';
+import type { TradeAccount } from '../types.ts';
 import { apiV3Key } from './cipher.ts';
 import { type PlatformCertificate, readCertificate, readPublicKey } from './platform_keys.ts';
 
@@ -55,18 +56,17 @@ export interface Merchant {
   user_agent: string;
 }
 
+/** The same merchant speaking of another account's trades; throws `TypeError` when a number is malformed. */
+export function withAccount(merchant: Merchant, account: TradeAccount): Merchant {
+  return { ...merchant, appid: account.appid, partner: readAccount(account) };
+}
+
 const MERCHANT_NUMBER = /^[0-9A-Za-z_-]{1,32}$/;
 
 /** Parses and checks; throws `TypeError` naming the setting. */
 export function readSettings(settings: WechatPayV3Settings): Merchant {
-  const { sub_mch_id, sub_appid, platform_public_key } = settings;
-  for (const name of ['appid', 'mch_id', 'sub_mch_id', 'sub_appid'] as const) {
-    const value = settings[name];
-    if (value !== undefined && !MERCHANT_NUMBER.test(value)) throw new TypeError(`${name} is malformed`);
-  }
-  if (sub_appid !== undefined && sub_mch_id === undefined) {
-    throw new TypeError('sub_appid needs sub_mch_id');
-  }
+  const { platform_public_key } = settings;
+  if (!MERCHANT_NUMBER.test(settings.mch_id)) throw new TypeError('mch_id is malformed');
   if (!/^[0-9A-Fa-f]{8,64}$/.test(settings.merchant_serial_no)) {
     throw new TypeError('merchant_serial_no is not a hexadecimal serial number');
   }
@@ -76,7 +76,7 @@ export function readSettings(settings: WechatPayV3Settings): Merchant {
   return {
     appid: settings.appid,
     mch_id: settings.mch_id,
-    partner: sub_mch_id === undefined ? undefined : { sub_mch_id, sub_appid },
+    partner: readAccount(settings),
     serial_no: settings.merchant_serial_no.toUpperCase(),
     private_key: readPrivateKey(settings.merchant_private_key_pem),
     api_v3_key: apiV3Key(settings.api_v3_key),
@@ -92,6 +92,22 @@ export function readSettings(settings: WechatPayV3Settings): Merchant {
     max_bill_bytes: settings.max_bill_bytes ?? 1024 ** 3,
     user_agent: settings.user_agent ?? 'Guitai (Node.js; WeChat Pay API v3)',
   };
+}
+
+function readAccount(account: {
+  appid: string;
+  sub_mch_id?: string | undefined;
+  sub_appid?: string | undefined;
+}): Merchant['partner'] {
+  const { sub_mch_id, sub_appid } = account;
+  for (const name of ['appid', 'sub_mch_id', 'sub_appid'] as const) {
+    const value = account[name];
+    if (value !== undefined && !MERCHANT_NUMBER.test(value)) throw new TypeError(`${name} is malformed`);
+  }
+  if (sub_appid !== undefined && sub_mch_id === undefined) {
+    throw new TypeError('sub_appid needs sub_mch_id');
+  }
+  return sub_mch_id === undefined ? undefined : { sub_mch_id, sub_appid };
 }
 
 function readPrivateKey(pem: string): KeyObject {

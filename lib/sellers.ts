@@ -1,0 +1,28 @@
+/**
+ * Partner mode: who sells what. An ordinary merchant has no sellers, and its orders and trades name none.
+ */
+import type { Config } from './config.ts';
+import { AppError } from './errors.ts';
+
+/**
+ * The `sub_mch_id` an order of these goods is sold under; null for an ordinary merchant. One order is one seller's,
+ * because one trade can pay only one. Throws `several_sellers`, and `no_such_product` for a seller we do not serve.
+ */
+export function sellerOf(
+  config: Pick<Config, 'WECHAT_SUB_MERCHANTS'>,
+  goods: readonly { title: string; sub_mch_id: string | null }[],
+): string | null {
+  const [first] = config.WECHAT_SUB_MERCHANTS ?? [];
+  if (first === undefined) return null;
+  const sellers = new Set(goods.map(({ sub_mch_id }) => sub_mch_id ?? first.sub_mch_id));
+  const [seller] = sellers;
+  if (sellers.size > 1) throw new AppError('several_sellers', { field: 'items' });
+  const served = config.WECHAT_SUB_MERCHANTS?.some(({ sub_mch_id }) => sub_mch_id === seller) === true;
+  if (seller === undefined || !served) {
+    throw new AppError('no_such_product', {
+      field: 'items',
+      detail: goods.map(({ title }) => title).join(', '),
+    });
+  }
+  return seller;
+}
