@@ -44,6 +44,7 @@ export async function dispatch(
     target: request.url ?? '/',
     ...handshake(request),
     headers: request.headers,
+    ip: (request.socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
     body,
     out_trade_no: glance(body),
     note: { code: '', why: '', faults: [] },

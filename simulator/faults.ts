@@ -67,6 +67,10 @@ export const FAULTS: Record<string, FaultDefinition> = {
     door: '/pay/closeorder',
     parameters: { openid: '' },
   },
+  h5_other_ip: {
+    ...call('H5 网关认为 IP 变了', "The H5 gate sees another address than the order's, and refuses."),
+    door: '/cgi-bin/mmpayweb-bin/checkmweb',
+  },
   answer_probe: call(
     '签名探测应答',
     'The answer carries a deliberately wrong signature, WECHATPAY/SIGNTEST/… (API v3).',

@@ -15,6 +15,8 @@ export type Call = {
   /** Path and query as they came on the wire. */
   target: string;
   headers: IncomingHttpHeaders;
+  /** The caller's address. */
+  ip: string;
   /** What the TLS handshake showed; absent on the plain listener. */
   tls?: { certificate_of: string; why: string };
   body: Buffer;

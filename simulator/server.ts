@@ -6,6 +6,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { billV2 } from './bill_v2.ts';
 import { bridge } from './bridge.ts';
+import { cashier } from './cashier.ts';
 import { cgiBin } from './cgi_bin.ts';
 import { createClock } from './clock.ts';
 import { control } from './control.ts';
@@ -14,6 +15,7 @@ import { controlMoney } from './control_money.ts';
 import { DEMO_SEED, demoState, shopSettings } from './demo.ts';
 import { dispatch } from './dispatch.ts';
 import { createFaults } from './faults.ts';
+import { h5Gate } from './h5_gate.ts';
 import type { Family } from './http.ts';
 import { createIds } from './ids.ts';
 import { createKeyring } from './keys.ts';
@@ -101,6 +103,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     refundV2,
     billV2,
     shorturlV2,
+    h5Gate,
     v3,
     oauthPage,
     sns,
@@ -109,6 +112,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     control,
     controlMoney,
     controlMerchant,
+    cashier,
     pages,
   ];
   const platform: Platform = {
