@@ -140,7 +140,7 @@ export function tradeStateInWords(state: string): string {
 }
 
 function notesOf(data: Fields, failed: Fields): string[] {
-  const notes: string[] = [];
+  const notes: string[] = typeof data.note === 'string' ? [data.note] : [];
   const amount = data.total_fen;
   if (typeof amount === 'number') notes.push(`金额 ${formatFen(amount)}`);
   if (typeof data.payer_total_fen === 'number' && data.payer_total_fen !== amount) {

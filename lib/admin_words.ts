@@ -30,6 +30,10 @@ export const eventWords: Record<EventKind, { title: string; tone: Tone }> = {
   refund_query: { title: '向微信查询退款', tone: 'waiting' },
   refund_moved: { title: '退款状态变化', tone: 'plain' },
   refund_refused: { title: '微信拒绝退款', tone: 'bad' },
+  message_sent: { title: '给顾客发了消息', tone: 'plain' },
+  message_delivered: { title: '消息已送达顾客', tone: 'plain' },
+  message_refused: { title: '消息没有发成', tone: 'bad' },
+  message_unknown: { title: '消息结果未知', tone: 'waiting' },
 };
 
 export const sourceWords: Record<EventSource, string> = {

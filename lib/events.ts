@@ -25,6 +25,10 @@ export const eventKinds = [
   'refund_query',
   'refund_moved',
   'refund_refused',
+  'message_sent',
+  'message_delivered',
+  'message_refused',
+  'message_unknown',
 ] as const;
 export type EventKind = (typeof eventKinds)[number];
 

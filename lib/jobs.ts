@@ -3,10 +3,12 @@
  * late, or on another machine, and changes nothing that is already so.
  */
 import { PgBoss } from 'pg-boss';
+import { workAccountMessage } from './account_work.ts';
 import { askTrade, nextAsk } from './ask.ts';
 import { expireOrder } from './close.ts';
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
+import { planOrderMessage, sendOrderMessage } from './order_messages.ts';
 import { enqueue, type JobData, type QueueName, queueSchema, queues } from './queues.ts';
 import { followRefund } from './refund_call.ts';
 import { refundSurplus } from './refunds.ts';
@@ -47,6 +49,16 @@ export const handlers: Handlers = {
         WHERE order_no = ${order_no} AND state = 'SUCCESS' AND served_at IS NULL RETURNING order_no)
       INSERT INTO event (at, order_no, kind, source, data)
       SELECT ${now}, order_no, 'order_served', 'worker', '{}'::jsonb FROM served`);
+    await planOrderMessage(ctx, order_no);
+  },
+
+  async order_message(ctx, { order_no }) {
+    await sendOrderMessage(ctx, order_no);
+  },
+
+  async account_message(ctx, { id }) {
+    const again_at = await workAccountMessage(ctx, id);
+    if (again_at !== undefined) await ctx.db.$executeRaw(enqueue('account_message', { id }, id, again_at));
   },
 
   async refund_follow(ctx, { out_refund_no }) {
@@ -127,6 +139,16 @@ export async function sweep(ctx: Context): Promise<void> {
   for (const { out_trade_no } of surplus) {
     await ctx.db.$executeRaw(enqueue('surplus_refund', { out_trade_no }, out_trade_no, now));
   }
+  const unsent = await ctx.db.order_message.findMany({
+    where: { state: { in: ['WAITING', 'SENDING'] }, created_at: { lt: ago(15) } },
+    select: { order_no: true },
+    take: 500,
+  });
+  for (const { order_no } of unsent) {
+    await ctx.db.$executeRaw(enqueue('order_message', { order_no }, order_no, now));
+  }
+  // What people wrote to the account is not ours to keep.
+  await ctx.db.account_message.deleteMany({ where: { received_at: { lt: ago(30 * 24 * 60) } } });
   await ctx.db.oauth_state.deleteMany({ where: { created_at: { lt: ago(60) } } });
   await ctx.db.session.deleteMany({ where: { expires_at: { lt: ago(7 * 24 * 60) } } });
   await ctx.db.login_attempt.deleteMany({ where: { at: { lt: ago(24 * 60) } } });

@@ -25,6 +25,10 @@ export const queues = {
   refund_follow: { unique: true, retry_limit: 50, retry_delay_s: 5, retry_delay_max_s: 600, expire_s: 60 },
   /** Give back money that is more than was asked for, once per trade. */
   surplus_refund: { unique: true, retry_limit: 50, retry_delay_s: 5, retry_delay_max_s: 600, expire_s: 60 },
+  /** Tell the buyer of a served order, once. */
+  order_message: { unique: true, retry_limit: 10, retry_delay_s: 5, retry_delay_max_s: 600, expire_s: 120 },
+  /** Do what a message or event says that WeChat pushed to the official account's server. */
+  account_message: { unique: true, retry_limit: 10, retry_delay_s: 5, retry_delay_max_s: 300, expire_s: 60 },
   /** From ten in the morning: fetch and compare the bills that are due. */
   statement: { unique: true, retry_limit: 0, retry_delay_s: 1, retry_delay_max_s: 60, expire_s: 3_600 },
   /** Every minute: whatever fell through a crack is put back on its queue. */
@@ -40,6 +44,8 @@ export interface JobData {
   order_paid: { order_no: string };
   refund_follow: { out_refund_no: string };
   surplus_refund: { out_trade_no: string };
+  order_message: { order_no: string };
+  account_message: { id: string };
   statement: Record<string, never>;
   sweep: Record<string, never>;
 }
