@@ -8,6 +8,7 @@ import { billV2 } from './bill_v2.ts';
 import { bridge } from './bridge.ts';
 import { cashier } from './cashier.ts';
 import { cgiBin } from './cgi_bin.ts';
+import { clientCalls } from './client_calls.ts';
 import { createClock } from './clock.ts';
 import { control } from './control.ts';
 import { controlMerchant } from './control_merchant.ts';
@@ -20,6 +21,7 @@ import type { Family } from './http.ts';
 import { createIds } from './ids.ts';
 import { createKeyring } from './keys.ts';
 import { createLog } from './log.ts';
+import { miniProgram, miniProgramControl } from './mini_program.ts';
 import { createNotifier } from './notify.ts';
 import { notificationV2 } from './notify_v2.ts';
 import { notificationV3 } from './notify_v3.ts';
@@ -107,12 +109,15 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     v3,
     oauthPage,
     sns,
+    miniProgram,
     cgiBin,
     bridge,
     control,
     controlMoney,
     controlMerchant,
     cashier,
+    clientCalls,
+    miniProgramControl,
     pages,
   ];
   const platform: Platform = {

@@ -96,6 +96,8 @@ export function showConfig(platform: Platform) {
       encoding_aes_key: account.encoding_aes_key,
       name: account.name,
     },
+    mini_program: state.accounts.find((a) => a.kind === 'mini_program'),
+    app: state.accounts.find((a) => a.kind === 'app'),
     other_accounts: state.accounts.slice(1),
     shop_origin: state.shop_origin,
     payment_directories: state.payment_directories,

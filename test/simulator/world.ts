@@ -84,6 +84,8 @@ export type Config = {
   ca_pem: string;
   phone_url: string;
   official_account: { appid: string; secret: string };
+  mini_program: { appid: string; secret: string };
+  app: { appid: string; secret: string };
   other_accounts: { appid: string }[];
   merchants: {
     mch_id: string;
@@ -125,6 +127,7 @@ type Purse = { openid: string; mch_id: string; balance_fen: number };
 export type Told = {
   code: string;
   message: string;
+  why: string;
   now: string;
   now_ms: number;
   ahead_s: number;
