@@ -190,6 +190,111 @@ export type DownloadedBill =
   | { outcome: 'bill'; stream: ReadableStream<Uint8Array>; exchange: Exchange }
   | { outcome: 'no_bill' | 'creating'; exchange: Exchange };
 
+/** Who pays at the counter: the code on the payer's telephone, or a face that WeChat's device has recognised. */
+export type CounterPayer =
+  | { trade_type: 'MICROPAY'; auth_code: string }
+  | { trade_type: 'FACEPAY'; face_code: string; openid: string };
+
+/** One charge at the counter. It is sent once; what became of it afterwards only a query tells. */
+export interface ChargeTrade {
+  out_trade_no: string;
+  description: string;
+  total_fen: number;
+  /** The cash desk's address (v2 `spbill_create_ip`). */
+  client_ip: string;
+  time_start_at: Date;
+  /** At least a minute away. */
+  time_expire_at: Date;
+  payer: CounterPayer;
+}
+
+/** WeChat took the money at once. `exchange` holds no usable payment code. */
+export interface ChargedTrade {
+  report: TradeReport;
+  exchange: Exchange;
+}
+
+/** `recall`: WeChat wants the same reversal asked for again. */
+export interface ReversedTrade {
+  recall: boolean;
+  exchange: Exchange;
+}
+
+export interface CodeOwner {
+  openid: string;
+  sub_openid?: string;
+  exchange: Exchange;
+}
+
+/** What the face device's `initWxpayface` and `getWxpayfaceRawdata` ask the merchant's server to exchange. */
+export interface FaceDevice {
+  store_id: string;
+  store_name: string;
+  device_id: string;
+  rawdata: string;
+}
+
+export interface FaceAuthInfo {
+  authinfo: string;
+  expires_in_s: number;
+  exchange: Exchange;
+}
+
+/** One cash red packet, or one shared by lot among `total_num` people. Repeated under the same number it pays once. */
+export interface SendRedPacket {
+  mch_billno: string;
+  re_openid: string;
+  total_fen: number;
+  /** 1: one person's. 3 and more: the recipient shares it with others. */
+  total_num: number;
+  send_name: string;
+  wishing: string;
+  act_name: string;
+  remark: string;
+  client_ip: string;
+  /** WeChat wants to know the occasion below 1 and above 200 yuan: `PRODUCT_1` … `PRODUCT_8`. */
+  scene_id?: string;
+}
+
+export interface SentRedPacket {
+  send_listid: string | undefined;
+  exchange: Exchange;
+}
+
+export type RedPacketStatus = 'SENDING' | 'SENT' | 'FAILED' | 'RECEIVED' | 'RFUND_ING' | 'REFUND';
+
+export interface RedPacketReport {
+  mch_billno: string;
+  detail_id: string | undefined;
+  status: RedPacketStatus;
+  total_fen: number;
+  total_num: number;
+  reason: string | undefined;
+  refund_fen: number | undefined;
+  /** Who took how much. */
+  taken: { openid: string; amount_fen: number; received_at: Date | undefined }[];
+}
+
+export interface QueriedRedPacket {
+  report: RedPacketReport;
+  exchange: Exchange;
+}
+
+/** What happens face to face: payment codes, faces, red packets. API v2 alone has it. */
+export interface CounterCalls {
+  /** Refused: nothing was taken. Everything else that is not an answer (`USERPAYING` too) is unknown. */
+  chargeTrade(trade: ChargeTrade): Promise<ChargedTrade>;
+  /** Needs the client certificate. What was not paid never will be, and what was paid goes back whole. */
+  reverseTrade(out_trade_no: string, trade_type: CounterPayer['trade_type']): Promise<ReversedTrade>;
+  /** Ties the code to this merchant until it is refreshed. */
+  openidOfCode(auth_code: string): Promise<CodeOwner>;
+  queryFaceTrade(out_trade_no: string): Promise<QueriedTrade>;
+  faceAuthInfo(device: FaceDevice): Promise<FaceAuthInfo>;
+  /** Needs the client certificate, as the query of it does. */
+  sendRedPacket(packet: SendRedPacket): Promise<SentRedPacket>;
+  queryRedPacket(mch_billno: string): Promise<QueriedRedPacket>;
+}
+
 /**
  * WeChat Pay for one merchant over one API version. Every call either resolves with what WeChat said, its
  * signature checked, or rejects with a `WechatError` that says whether we know what happened.
@@ -204,6 +309,8 @@ export interface WechatPay {
   readonly sub_appid?: string;
   /** The same merchant, keys and certificates, speaking of another account's trades. */
   forAccount(account: TradeAccount): WechatPay;
+  /** Payment codes, faces, red packets: present over v2 only. */
+  readonly counter?: CounterCalls;
   placeTrade(trade: PlaceTrade): Promise<Placed>;
   queryTrade(out_trade_no: string): Promise<QueriedTrade>;
   closeTrade(out_trade_no: string): Promise<ClosedTrade>;

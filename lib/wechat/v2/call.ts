@@ -43,6 +43,8 @@ export interface Door {
   path: string;
   /** Whether this call wants the merchant's client certificate. */
   certificate: boolean;
+  /** WeChat's host for face devices; a simulator plays it at the same address as the rest. */
+  host?: 'face';
 }
 
 export const DOORS: Readonly<Record<CallV2, Door>> = {
@@ -53,7 +55,20 @@ export const DOORS: Readonly<Record<CallV2, Door>> = {
   refundquery: { path: '/pay/refundquery', certificate: false },
   downloadbill: { path: '/pay/downloadbill', certificate: false },
   downloadfundflow: { path: '/pay/downloadfundflow', certificate: true },
+  micropay: { path: '/pay/micropay', certificate: false },
+  reverse: { path: '/secapi/pay/reverse', certificate: true },
+  authcodetoopenid: { path: '/tools/authcodetoopenid', certificate: false },
+  get_wxpayface_authinfo: { path: '/face/get_wxpayface_authinfo', certificate: false, host: 'face' },
+  facepay: { path: '/pay/facepay', certificate: false },
+  facepayquery: { path: '/pay/facepayquery', certificate: false },
+  facepayreverse: { path: '/secapi/pay/facepayreverse', certificate: true },
+  sendredpack: { path: '/mmpaymkttransfers/sendredpack', certificate: true },
+  sendgroupredpack: { path: '/mmpaymkttransfers/sendgroupredpack', certificate: true },
+  gethbinfo: { path: '/mmpaymkttransfers/gethbinfo', certificate: true },
 };
+
+/** Face devices are let in elsewhere than at the pay platform. */
+const FACE_BASE_URL = 'https://payapp.weixin.qq.com';
 
 /** Everything the calls of one merchant have in common. */
 export interface Caller {
@@ -92,8 +107,11 @@ function callerOf(config: WechatPayV2Config, ports: Ports, certified: Ports['fet
       return callerOf({ ...merchant, ...account }, ports, certified);
     },
     prepare(call, fields, sign_type) {
-      const { path, certificate } = DOORS[call];
-      const base_url = (certificate ? config.certificate_base_url : undefined) ?? config.base_url;
+      const { path, certificate, host } = DOORS[call];
+      const base_url =
+        host === 'face' && /\.weixin\.qq\.com\/*$/.test(config.base_url)
+          ? FACE_BASE_URL
+          : ((certificate ? config.certificate_base_url : undefined) ?? config.base_url);
       const body = serialiseXml(signedFields(config, fields, sign_type, ports.nonce()));
       const request: Request = {
         method: 'POST',

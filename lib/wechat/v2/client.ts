@@ -26,8 +26,10 @@ import {
   type RequestFields,
   type WechatPayV2Config,
 } from './call.ts';
+import { chargeTrade, faceAuthInfo, openidOfCode, queryFaceTrade, reverseTrade } from './counter.ts';
 import { mustBe, required } from './fields.ts';
 import { readPaymentNotification, readRefundNotification } from './notifications.ts';
+import { queryRedPacket, sendRedPacket } from './red_packets.ts';
 import { acceptedRefund, queriedRefund, queriedTrade } from './reports.ts';
 import { signV2 } from './sign.ts';
 
@@ -54,6 +56,15 @@ function clientOf(caller: Caller): WechatPay {
     sign_type: config.sign_type,
     mch_id: config.mch_id,
     ...accountOf(config),
+    counter: {
+      chargeTrade: (trade) => chargeTrade(caller, trade),
+      reverseTrade: (out_trade_no, trade_type) => reverseTrade(caller, out_trade_no, trade_type),
+      openidOfCode: (auth_code) => openidOfCode(caller, auth_code),
+      queryFaceTrade: (out_trade_no) => queryFaceTrade(caller, out_trade_no),
+      faceAuthInfo: (device) => faceAuthInfo(caller, device),
+      sendRedPacket: (packet) => sendRedPacket(caller, packet),
+      queryRedPacket: (mch_billno) => queryRedPacket(caller, mch_billno),
+    },
     forAccount: (account) => clientOf(caller.forAccount(account)),
     async placeTrade(trade) {
       const { fields, exchange } = await caller.call('unifiedorder', placeTradeFields(config, trade));

@@ -16,7 +16,17 @@ export type CallV2 =
   | 'refund'
   | 'refundquery'
   | 'downloadbill'
-  | 'downloadfundflow';
+  | 'downloadfundflow'
+  | 'micropay'
+  | 'reverse'
+  | 'authcodetoopenid'
+  | 'get_wxpayface_authinfo'
+  | 'facepay'
+  | 'facepayquery'
+  | 'facepayreverse'
+  | 'sendredpack'
+  | 'sendgroupredpack'
+  | 'gethbinfo';
 
 type CodeTable = ReadonlyMap<string, Outcome>;
 
@@ -34,6 +44,57 @@ const MESSAGE_FAULTS = refused(
   'APPID_MCHID_NOT_MATCH',
 );
 const PLATFORM_FAULTS = unknown('SYSTEMERROR');
+
+/**
+ * A charge at the counter. That the number is paid, used, closed or reversed may be the doing of this very charge,
+ * delivered twice on its way, so those codes are left for a query.
+ */
+const CHARGE_CODES = [
+  refused(
+    'NOAUTH',
+    'INVALID_REQUEST',
+    'AUTHCODEEXPIRE',
+    'AUTH_CODE_ERROR',
+    'AUTH_CODE_INVALID',
+    'NOTENOUGH',
+    'NOTSUPORTCARD',
+    'BUYER_MISMATCH',
+    'TRADE_ERROR',
+  ),
+  unknown('USERPAYING', 'BANKERROR', 'ORDERPAID', 'OUT_TRADE_NO_USED', 'ORDERCLOSED', 'ORDERREVERSED'),
+];
+const REVERSE_CODES = [
+  refused(
+    'REVERSE_EXPIRE',
+    'INVALID_TRANSACTIONID',
+    'INVALID_REQUEST',
+    'ORDERNOTEXIST',
+    'CERT_ERROR',
+    'CA_ERROR',
+  ),
+  // TRADE_ERROR and USERPAYING speak of the moment; the same reversal is asked for again.
+  unknown('TRADE_ERROR', 'USERPAYING'),
+];
+/** FATAL_ERROR: something stands under this number already, with other values; PROCESSING: it may be on its way. */
+const RED_PACKET_CODES = [
+  refused(
+    'NO_AUTH',
+    'SENDNUM_LIMIT',
+    'ILLEGAL_APPID',
+    'MONEY_LIMIT',
+    'SEND_FAILED',
+    'CA_ERROR',
+    'CERT_ERROR',
+    'SIGN_ERROR',
+    'XML_ERROR',
+    'FREQ_LIMIT',
+    'NOTENOUGH',
+    'OPENID_ERROR',
+    'SECOND_OVER_LIMITED',
+    'DAY_OVER_LIMITED',
+  ),
+  unknown('FATAL_ERROR', 'PROCESSING'),
+];
 
 export const ERR_CODES: Readonly<Record<CallV2, CodeTable>> = {
   unifiedorder: table(
@@ -66,6 +127,18 @@ export const ERR_CODES: Readonly<Record<CallV2, CodeTable>> = {
   downloadfundflow: table(
     refused('NO_BILL_EXIST', 'BILL_CREATING', 'CERT_ERROR', 'CA_ERROR', 'NOAUTH'),
     unknown('COMPRESS_GZIP_ERROR', 'UNCOMPRESS_GZIP_ERROR', 'ERROR'),
+  ),
+  micropay: table(...CHARGE_CODES),
+  facepay: table(...CHARGE_CODES),
+  reverse: table(...REVERSE_CODES),
+  facepayreverse: table(...REVERSE_CODES),
+  facepayquery: table(refused('ORDERNOTEXIST', 'INVALID_TRANSACTIONID')),
+  authcodetoopenid: table(refused('AUTHCODEEXPIRE', 'AUTH_CODE_ERROR', 'AUTH_CODE_INVALID')),
+  get_wxpayface_authinfo: table(refused('NOAUTH', 'INVALID_REQUEST')),
+  sendredpack: table(...RED_PACKET_CODES),
+  sendgroupredpack: table(...RED_PACKET_CODES),
+  gethbinfo: table(
+    refused('NOT_FOUND', 'CA_ERROR', 'CERT_ERROR', 'SIGN_ERROR', 'NO_AUTH', 'FREQ_LIMIT', 'XML_ERROR'),
   ),
 };
 

@@ -76,6 +76,9 @@ const SHAPES: ReadonlyMap<string, RegExp> = new Map([
   ['refund_recv_accout', TEXT],
   ['refund_success_time', SPACED_TIME],
   ['success_time', SPACED_TIME],
+  ['recall', FLAG],
+  ['authinfo', /^[\w+/=.-]{1,4096}$/],
+  ['expires_in', /^\d{1,9}$/],
 ]);
 const UNKNOWN_FIELD = /^[^&=]*$/;
 
