@@ -1,10 +1,13 @@
 /**
- * Operators' accounts: argon2id, guesses counted per name and per address, the same work for a name that does not
+ * Operators' accounts: argon2id, guesses counted before they are looked at, the same work for a name that does not
  * exist. It refuses to say which of name and password was wrong.
  */
 import { argon2, randomBytes, timingSafeEqual } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { z } from 'zod';
+import { knownAdmins, rememberDevice } from './admin_device.ts';
+import { countGuess, forgiveGuesses } from './admin_guesses.ts';
 import type { Context } from './context.ts';
 import type { Db } from './db.ts';
 import { AppError } from './errors.ts';
@@ -45,7 +48,10 @@ async function matches(password: string, stored: string): Promise<boolean> {
 /** What a name that does not exist is compared with, so that it takes as long. */
 const nobody = hashPassword(randomText(16));
 
-/** Creates an operator, or gives an existing one a new password; returns the password, which is kept nowhere. */
+/**
+ * Creates an operator, or gives an existing one a new password; returns the password, which is kept nowhere. What was
+ * guessed at the old one is forgotten.
+ */
 export async function setAdmin(
   db: Db,
   username: string,
@@ -61,39 +67,37 @@ export async function setAdmin(
   // A new password ends the sessions that began with the old one.
   const admin = await db.admin.findUniqueOrThrow({ where: { username }, select: { id: true } });
   await db.session.updateMany({ where: { admin_id: admin.id, ended_at: null }, data: { ended_at: now } });
+  await forgiveGuesses(db, username);
   return password;
 }
 
-const window_ms = 15 * 60_000;
+export interface SignInFrom {
+  ip: string;
+  /** Brings the cookie of a device that was used before. */
+  request: Request;
+  wait?: (ms: number) => Promise<unknown>;
+}
 
-/** Signs an operator in. Five failures in fifteen minutes per name and address, twenty an hour per name, are the limit. */
+export interface NewAdminSession extends NewSession {
+  /** The `Set-Cookie` header by which this device is known from now on. */
+  device_cookie: string;
+}
+
+/** Signs an operator in. Throws `too_many_attempts`, `wrong_login`. */
 export async function signIn(
   ctx: Context,
   { username, password }: z.output<typeof loginInput>,
-  ip: string,
-): Promise<NewSession> {
-  const now = ctx.now();
-  const since = (ms: number): Date => new Date(now.getTime() - ms);
-  // Written first and counted with itself, so that guesses sent together do not all look like the first.
-  const attempt = await ctx.db.login_attempt.create({
-    data: { username, ip, at: now, ok: false },
-    select: { id: true },
-  });
-  const [here, anywhere, address] = await Promise.all([
-    ctx.db.login_attempt.count({ where: { username, ip, ok: false, at: { gt: since(window_ms) } } }),
-    ctx.db.login_attempt.count({ where: { username, ok: false, at: { gt: since(3_600_000) } } }),
-    ctx.db.login_attempt.count({ where: { ip, ok: false, at: { gt: since(window_ms) } } }),
-  ]);
-  if (here > 5 || anywhere > 20 || address > 50) {
-    // A guess that was not looked at does not lengthen the wait.
-    await ctx.db.login_attempt.delete({ where: { id: attempt.id } });
-    throw new AppError('too_many_attempts');
-  }
+  { ip, request, wait = sleep }: SignInFrom,
+): Promise<NewAdminSession> {
+  const guess = await countGuess(ctx, username, ip);
   const admin = await ctx.db.admin.findUnique({ where: { username } });
+  const known = admin !== null && (await knownAdmins(ctx, request)).includes(admin.id);
+  if (!known && guess.delay_ms > 0) await wait(guess.delay_ms);
   const right = await matches(password, admin?.password_hash ?? (await nobody));
   if (admin === null || admin.disabled || !right) throw new AppError('wrong_login');
-  await ctx.db.login_attempt.update({ where: { id: attempt.id }, data: { ok: true } });
-  return beginSession(ctx, 'admin', { admin_id: admin.id });
+  await guess.right();
+  const begun = await beginSession(ctx, 'admin', { admin_id: admin.id });
+  return { ...begun, device_cookie: await rememberDevice(ctx, request, admin.id) };
 }
 
 export interface SignedInAdmin {

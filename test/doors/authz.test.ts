@@ -104,7 +104,10 @@ beforeAll(async () => {
   const cookieOf = (browser: Shopper): string => browser.cookies.get('guitai_shopper') ?? '';
   const operator = async (username: string): Promise<string> => {
     const password = await setAdmin(ctx.db, username, ctx.now());
-    return cookieValue((await signIn(ctx, { username, password }, '127.0.0.1')).set_cookie);
+    return cookieValue(
+      (await signIn(ctx, { username, password }, { ip: '127.0.0.1', request: new Request('http://shop') }))
+        .set_cookie,
+    );
   };
 
   alice = await signedIn();

@@ -8,7 +8,9 @@ export function POST(request: Request): Promise<Response> {
   return answering(ctx, request, async () => {
     requireOwnOrigin(ctx, request);
     const input = await readJson(request, loginInput);
-    const begun = await signIn(ctx, input, clientIp(ctx, request.headers));
-    return answerJson({}, 200, { 'Set-Cookie': begun.set_cookie });
+    const begun = await signIn(ctx, input, { ip: clientIp(ctx, request.headers), request });
+    const answer = answerJson({}, 200, { 'Set-Cookie': begun.set_cookie });
+    answer.headers.append('Set-Cookie', begun.device_cookie);
+    return answer;
   });
 }
