@@ -119,14 +119,23 @@ export async function sendRefund(ctx: Context, out_refund_no: string): Promise<S
   return 'sent';
 }
 
-/** Asks WeChat about a refund, ours or the console's, and settles what it says. */
+/**
+ * Asks WeChat about a refund, ours or the console's, and settles what it says. `out_trade_no` is whose trade a refund
+ * that we do not know is said to be of: it tells over which account to ask.
+ */
 export async function askRefund(
   ctx: Context,
   out_refund_no: string,
   source: EventSource,
+  out_trade_no?: string,
 ): Promise<RefundVerdict | 'unknown' | 'not_found'> {
   const refund = await ctx.db.refund.findUnique({ where: { out_refund_no }, select: columns });
-  const account = refund === null ? ctx.pay : ctx.payFor(refund.trade);
+  const trade =
+    refund?.trade ??
+    (out_trade_no === undefined
+      ? null
+      : await ctx.db.trade.findUnique({ where: { out_trade_no }, select: speechColumns }));
+  const account = trade === null ? ctx.pay : ctx.payFor(trade);
   let told: ReportedRefund;
   try {
     told = await account.queryRefund(out_refund_no);

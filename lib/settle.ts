@@ -46,7 +46,8 @@ const moveRows = Object.entries(tradeMoves)
  * after it nobody else can move them, and READ COMMITTED hands us their latest version. `judged` compares field
  * by field. `ranked` lets only one of several messages in a batch act: the first that tells of money, else the
  * first. The rest writes. `moved` asks for no state on purpose: its WHERE would look at our snapshot, which may be
- * older than what the lock waited for; the guard is the lock, and `held` is what the row is.
+ * older than what the lock waited for; the guard is the lock, and `held` is what the row is. A bill has no column for
+ * the payer under a sub-merchant's account.
  */
 const before = `
 WITH evidence AS MATERIALIZED (
@@ -84,7 +85,8 @@ const after = `::json) AS e(
         CASE WHEN e.success_at IS NULL THEN 'time_end' END,
         CASE WHEN e.transaction_id IS NULL THEN 'transaction_id' END,
         CASE WHEN l.openid IS NOT NULL AND l.sub_appid IS NULL AND e.openid IS NULL THEN 'openid' END,
-        CASE WHEN l.openid IS NOT NULL AND l.sub_appid IS NOT NULL AND e.sub_openid IS NULL THEN 'sub_openid' END,
+        CASE WHEN l.openid IS NOT NULL AND l.sub_appid IS NOT NULL AND e.sub_openid IS NULL AND e.source <> 'bill'
+             THEN 'sub_openid' END,
         CASE WHEN EXISTS (SELECT FROM "trade" x WHERE x.transaction_id = e.transaction_id
                           AND x.out_trade_no <> e.out_trade_no) THEN 'transaction_id' END) END
     ) AS differs

@@ -37,13 +37,14 @@ WITH lines AS (
                     * coalesce(nullif(trim(trailing '%' from rate), '')::numeric, 0) / 100)) AS fee_off_e5
   FROM bill_line
 ), ours AS (
-  SELECT out_trade_no, total_fen, trade_state, transaction_id, success_at FROM trade
+  SELECT out_trade_no, sub_mch_id, total_fen, trade_state, transaction_id, success_at FROM trade
   WHERE mch_id = $1 AND success_at >= $2 AND success_at < $2::timestamptz + interval '1 day'
 ), paid AS (
   SELECT coalesce(l.out_trade_no, o.out_trade_no) AS subject, l.out_trade_no IS NOT NULL AS there,
-    l.mch_id, l.appid, l.total_fen AS bill_fen, l.trade_state AS bill_state, l.transaction_id AS bill_transaction,
+    l.mch_id, l.sub_mch_id, l.appid, l.total_fen AS bill_fen, l.trade_state AS bill_state, l.transaction_id AS bill_transaction,
     l.trade_at, l.nth, l.fee_e5, l.fee_off_e5, l.rate,
     coalesce(o.out_trade_no, t.out_trade_no) IS NOT NULL AS here,
+    CASE WHEN o.out_trade_no IS NULL THEN t.sub_mch_id ELSE o.sub_mch_id END AS our_sub_mch_id,
     coalesce(o.total_fen, t.total_fen) AS total_fen, coalesce(o.trade_state, t.trade_state) AS trade_state,
     coalesce(o.transaction_id, t.transaction_id) AS transaction_id, coalesce(o.success_at, t.success_at) AS success_at
   FROM (SELECT * FROM lines WHERE out_refund_no = '') l
@@ -67,6 +68,7 @@ WITH lines AS (
       WHEN there AND mch_id <> $1 THEN 'foreign'
       WHEN there AND nth > 1 THEN 'repeated'
       WHEN there AND NOT here THEN 'missing_here'
+      WHEN there AND sub_mch_id <> coalesce(our_sub_mch_id, '') THEN 'foreign'
       WHEN NOT there AND trade_state IN ('SUCCESS', 'REFUND') THEN 'missing_there'
       WHEN there AND bill_fen <> total_fen THEN 'amount'
       WHEN there AND (trade_state NOT IN ('SUCCESS', 'REFUND') OR bill_state <> 'SUCCESS'
@@ -74,9 +76,12 @@ WITH lines AS (
       WHEN there AND abs(fee_off_e5) > 500 THEN 'fee' END AS kind,
     subject, subject AS out_trade_no,
     CASE WHEN here THEN jsonb_build_object('total_fen', total_fen, 'trade_state', trade_state,
-      'transaction_id', transaction_id, 'success_at', success_at) ELSE '{}' END AS ours,
+      'transaction_id', transaction_id, 'success_at', success_at)
+      || CASE WHEN our_sub_mch_id IS NULL THEN '{}' ELSE jsonb_build_object('sub_mch_id', our_sub_mch_id) END
+      ELSE '{}' END AS ours,
     CASE WHEN there THEN jsonb_build_object('total_fen', bill_fen, 'trade_state', bill_state, 'mch_id', mch_id,
       'appid', appid, 'transaction_id', bill_transaction, 'trade_at', trade_at, 'fee_e5', fee_e5, 'rate', rate)
+      || CASE sub_mch_id WHEN '' THEN '{}' ELSE jsonb_build_object('sub_mch_id', sub_mch_id) END
       ELSE '{}' END AS theirs
   FROM paid
   UNION ALL
@@ -118,6 +123,17 @@ WHERE CASE
   ELSE d.theirs <> excluded.theirs
     OR replace(d.ours::text, '"REFUND"', '"SUCCESS"') <> replace(excluded.ours::text, '"REFUND"', '"SUCCESS"') END`;
 
+/** A provider's day by the sub-merchants it is made of; an ordinary merchant's lines name none. */
+const split = [
+  'DELETE FROM statement_seller WHERE mch_id = $1 AND bill_date = $2::date',
+  `INSERT INTO statement_seller (mch_id, bill_date, sub_mch_id, payments, payment_fen, refunds, refund_fen, fee_e5)
+   SELECT $1::text, $2::date, sub_mch_id,
+     count(*) FILTER (WHERE out_refund_no = ''), coalesce(sum(total_fen) FILTER (WHERE out_refund_no = ''), 0),
+     count(*) FILTER (WHERE out_refund_no <> ''), coalesce(sum(refund_fen) FILTER (WHERE out_refund_no <> ''), 0),
+     sum(fee_e5)
+   FROM bill_line WHERE mch_id = $1::text AND sub_mch_id <> '' GROUP BY sub_mch_id`,
+];
+
 /** What this day's second look no longer shows, and what another day's bill turned out to hold. */
 const resolve = `
 UPDATE difference d SET resolved_at = $3, resolved_by = 'bill', resolution = CASE
@@ -145,6 +161,7 @@ export async function compareBill(
     );
     await session.query(keep, [mch_id, date, now]);
     await session.query(resolve, [mch_id, date, now]);
+    for (const statement of split) await session.query(statement, [mch_id, date]);
     await session.query('COMMIT');
   } catch (cause) {
     await session.query('ROLLBACK');

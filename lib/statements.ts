@@ -227,14 +227,16 @@ async function settleFromBill(ctx: Context, session: DbSession): Promise<number>
       }),
     ),
   );
-  const { rows: refunds } = await session.query<{ out_refund_no: string }>(`
-    SELECT b.out_refund_no FROM bill_line b
+  const { rows: refunds } = await session.query<{ out_refund_no: string; out_trade_no: string }>(`
+    SELECT b.out_refund_no, b.out_trade_no FROM bill_line b
     JOIN trade t ON t.out_trade_no = b.out_trade_no
     LEFT JOIN refund r ON r.out_refund_no = b.out_refund_no
     WHERE b.out_refund_no <> '' AND (r.state IS NULL
       OR (b.refund_state = 'SUCCESS' AND r.state IN ('REQUESTED', 'PROCESSING', 'ABNORMAL', 'REFUSED')))
     LIMIT 1000`);
-  for (const { out_refund_no } of refunds) await askRefund(ctx, out_refund_no, 'bill');
+  for (const { out_refund_no, out_trade_no } of refunds) {
+    await askRefund(ctx, out_refund_no, 'bill', out_trade_no);
+  }
   return verdicts.filter(({ verdict }) => verdict === 'applied').length;
 }
 
