@@ -180,6 +180,12 @@ export const settings = {
     example: 'wx0123456789abcdef',
     purpose: 'Official account: 设置与开发 → 基本配置 → 开发者ID(AppID).',
   },
+  ADDRESS_LIMIT_PER_MINUTE: {
+    schema: z.coerce.number().int().min(1).max(1_000_000).default(120),
+    example: '120',
+    purpose:
+      'How many orders, and how many sign-ins, one client address may begin in a minute. Shoppers behind one router share it.',
+  },
   WECHAT_APP_SECRET: {
     schema: z.string().regex(/^[0-9a-zA-Z]{32}$/, '32 letters or digits'),
     example: '0123456789abcdef0123456789abcdef',

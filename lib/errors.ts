@@ -21,6 +21,12 @@ const refusals = {
     zh: '尝试次数过多，请稍后再试',
     en: 'Too many attempts, try again later',
   },
+  too_many_requests: {
+    status: 429,
+    zh: '请求过于频繁，请一分钟后再试',
+    en: 'Too many requests from your network, try again in a minute',
+  },
+  body_too_slow: { status: 408, zh: '请求传输超时', en: 'The request took too long to arrive' },
   not_found: { status: 404, zh: '没有找到', en: 'Not found' },
   no_such_product: {
     status: 400,

@@ -10,6 +10,8 @@ import { AppError, type ErrorBody, explain } from './errors.ts';
 import { randomText } from './numbers.ts';
 
 export const jsonBodyLimit_bytes = 16 * 1_024;
+/** A page sends a kilobyte at once; whoever drips it holds a handler and a connection. */
+const jsonBodyTime_ms = 10_000;
 
 /** Reads at most `limit` bytes and stops reading there; undefined when there were more. Rejects when `signal` aborts. */
 export async function readBounded(
@@ -36,15 +38,30 @@ export async function readBounded(
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
 }
 
+async function readInTime(
+  request: Request,
+  limit: number,
+  limit_ms: number,
+): Promise<Uint8Array | undefined> {
+  const over = AbortSignal.timeout(limit_ms);
+  try {
+    return await readBounded(request, limit, over);
+  } catch (cause) {
+    if (!over.aborted) throw cause;
+    throw new AppError('body_too_slow', { cause });
+  }
+}
+
 /** A JSON body as primitives of the schema; everything else is refused by name. */
 export async function readJson<Schema extends z.ZodType>(
   request: Request,
   schema: Schema,
+  limit_ms = jsonBodyTime_ms,
 ): Promise<z.output<Schema>> {
   if (request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() !== 'application/json') {
     throw new AppError('not_json');
   }
-  const bytes = await readBounded(request, jsonBodyLimit_bytes);
+  const bytes = await readInTime(request, jsonBodyLimit_bytes, limit_ms);
   if (bytes === undefined) throw new AppError('body_too_large');
   let value: unknown;
   try {
@@ -130,6 +147,6 @@ export async function answering(
       body.error.support_id = randomText(8);
       ctx.log.error({ support_id: body.error.support_id, code: error.code, err: error.cause ?? error });
     }
-    return answerJson(body, error.status);
+    return answerJson(body, error.status, error.code === 'too_many_requests' ? { 'Retry-After': '60' } : {});
   }
 }

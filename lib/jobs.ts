@@ -161,6 +161,7 @@ export interface Worker {
 
 /** Starts working on every queue. Several workers may run on one database. */
 export async function startWorker(ctx: Context): Promise<Worker> {
+  await ctx.db.tally.deleteMany({ where: { window_at: { lt: ago(24 * 60) } } });
   const boss = new PgBoss({
     connectionString: ctx.config.DATABASE_URL,
     schema: queueSchema,

@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Context } from './context.ts';
 import { beginSession, readSession, type Session } from './sessions.ts';
+import { limitCaller } from './tally.ts';
 import { authorizeUrl, exchangeCode, OfficialAccountError } from './wechat/index.ts';
 
 const stateLife_ms = 5 * 60_000;
@@ -31,6 +32,8 @@ export async function oauth(ctx: Context, request: Request): Promise<Response> {
 async function start(ctx: Context, request: Request, return_path: string): Promise<Response> {
   const known = await readSession(ctx, 'shopper', request);
   if (known?.openid != null) return redirect(ctx, return_path);
+  // From here on rows are written for somebody of whom nothing is known.
+  await limitCaller(ctx, request.headers, 'sign_in');
   const headers = new Headers();
   let session: Session | undefined = known;
   if (session === undefined) {

@@ -5,6 +5,8 @@
 import { isIPv6 } from 'node:net';
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
+import { AppError } from './errors.ts';
+import { clientIp } from './http.ts';
 
 /** How long a window of counting is. */
 export const window_ms = 60_000;
@@ -35,4 +37,10 @@ export async function countOne(ctx: Context, name: string): Promise<number> {
     ON CONFLICT (name, window_at) DO UPDATE SET count = t.count + 1 RETURNING count`);
   if (row === undefined) throw new Error('a tally was not counted');
   return row.count;
+}
+
+/** Counts what this caller begins; throws `too_many_requests` when its address has begun too much this minute. */
+export async function limitCaller(ctx: Context, headers: Headers, what: 'order' | 'sign_in'): Promise<void> {
+  const begun = await countOne(ctx, `${what} ${addressOf(clientIp(ctx, headers))}`);
+  if (begun > ctx.config.ADDRESS_LIMIT_PER_MINUTE) throw new AppError('too_many_requests');
 }

@@ -45,6 +45,8 @@ export function demoEnvironment(
     PUBLIC_URL: public_url,
     SESSION_PASSWORD: sessionPassword(data_dir),
     SHOP_NAME: process.env.SHOP_NAME ?? '柜台小店',
+    // Everybody in a demo comes from this machine.
+    ADDRESS_LIMIT_PER_MINUTE: process.env.ADDRESS_LIMIT_PER_MINUTE ?? '6000',
     WECHAT_APPID: official_account.appid,
     WECHAT_APP_SECRET: official_account.secret,
     WECHAT_MCH_ID: merchant.mch_id,

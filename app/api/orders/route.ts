@@ -3,12 +3,14 @@ import { context } from '../../../lib/context.ts';
 import { answering, answerJson, readJson, requireOwnOrigin } from '../../../lib/http.ts';
 import { orderInput, placeOrder } from '../../../lib/orders.ts';
 import { beginSession, readSession } from '../../../lib/sessions.ts';
+import { limitCaller } from '../../../lib/tally.ts';
 
 export function POST(request: Request): Promise<Response> {
   const ctx = context();
   return answering(ctx, request, async () => {
     requireOwnOrigin(ctx, request);
     const input = await readJson(request, orderInput);
+    await limitCaller(ctx, request.headers, 'order');
     const known = await readSession(ctx, 'shopper', request);
     const begun = known === undefined ? await beginSession(ctx, 'shopper') : undefined;
     const session = known ?? begun?.session;
