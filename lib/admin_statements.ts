@@ -136,6 +136,29 @@ function lookOf(bill: DayBill | null, open: number, early: boolean): DayLook {
   return bill.state === 'EMPTY' ? 'empty' : 'equal';
 }
 
+export interface SellerShare {
+  sub_mch_id: string;
+  payments: number;
+  payment_fen: number;
+  refunds: number;
+  refund_fen: number;
+  fee_e5: number;
+}
+
+/** A provider's day by sub-merchant; empty for an ordinary merchant. */
+export async function readSellers(ctx: Context, date: string): Promise<SellerShare[]> {
+  const rows = await ctx.db.statement_seller.findMany({
+    where: { mch_id: ctx.pay.mch_id, bill_date: new Date(`${date}T00:00:00Z`) },
+    orderBy: { sub_mch_id: 'asc' },
+  });
+  return rows.map(({ mch_id: _, bill_date: __, payment_fen, refund_fen, fee_e5, ...row }) => ({
+    ...row,
+    payment_fen: Number(payment_fen),
+    refund_fen: Number(refund_fen),
+    fee_e5: Number(fee_e5),
+  }));
+}
+
 export const differenceFilter = z.object({
   /** Explained and vanished ones too. */
   show: z.enum(['all']).optional().catch(undefined),

@@ -26,3 +26,8 @@ export function sellerOf(
   }
   return seller;
 }
+
+/** The sellers' names for people, by `sub_mch_id`. */
+export function sellerNames(config: Pick<Config, 'WECHAT_SUB_MERCHANTS'>): ReadonlyMap<string, string> {
+  return new Map((config.WECHAT_SUB_MERCHANTS ?? []).map(({ sub_mch_id, name }) => [sub_mch_id, name]));
+}

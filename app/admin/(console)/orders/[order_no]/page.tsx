@@ -10,6 +10,7 @@ import { beijingText } from '../../../../../lib/beijing.ts';
 import { context } from '../../../../../lib/context.ts';
 import { formatFen } from '../../../../../lib/money.ts';
 import { numberPattern } from '../../../../../lib/numbers.ts';
+import { sellerNames } from '../../../../../lib/sellers.ts';
 import { Alert } from '../../../antd.client.ts';
 import { OrderChip } from '../../../chips.client.tsx';
 import { Copy } from '../../../copy.client.tsx';
@@ -62,7 +63,7 @@ export default async function OrderPage({ params }: Props) {
             <Close order_no={order.order_no} state={order.state} total_fen={order.money.total_fen} />
           </div>
         </div>
-        <Trades order={order} />
+        <Trades order={order} sellers={sellerNames(context().config)} />
       </section>
       {order.refunds.length === 0 ? null : (
         <section className="card" aria-labelledby="refunds">

@@ -10,72 +10,83 @@ import { TradeChip } from '../../../chips.client.tsx';
 import { Copy } from '../../../copy.client.tsx';
 import { Refund } from './refund.client.tsx';
 
-type Trade = OrderView['trades'][number];
+type Trade = OrderView['trades'][number] & { seller: string | undefined };
 
-export function Trades({ order }: { order: OrderView }) {
+export function Trades({ order, sellers }: { order: OrderView; sellers: ReadonlyMap<string, string> }) {
   if (order.trades.length === 0) return <p className="none">顾客还没有发起支付，微信那边没有这笔订单。</p>;
   return (
     <ul className="trades">
-      {order.trades.map((trade) => (
-        <li key={trade.out_trade_no} data-testid={`trade-${trade.out_trade_no}`}>
-          <p className="trade-head">
-            <strong>
-              {trade.trade_type} {trade.api_version}
-            </strong>
-            <span>{formatFen(trade.total_fen)}</span>
-            {trade.out_trade_no === order.paid_trade_no ? <Tag color="success">本订单的付款</Tag> : null}
-            {trade.surplus === null ? null : (
-              <Tag color="error">多收：{surplusWords[trade.surplus] ?? trade.surplus}</Tag>
-            )}
-          </p>
-          <GiveBack order_no={order.order_no} trade={trade} />
-          <dl className="facts">
-            <Pair name="我方状态">
-              <TradeChip state={trade.trade_state} />
-            </Pair>
-            <Pair name="微信最近所说">
-              <Said trade={trade} />
-            </Pair>
-            <Pair name="上次查询">
-              {trade.asked_at === null ? (
-                <span className="none">从未查询</span>
-              ) : (
-                <time dateTime={trade.asked_at.toISOString()}>{beijingExactly(trade.asked_at)}</time>
+      {order.trades
+        .map((trade) => ({ ...trade, seller: sellers.get(trade.sub_mch_id ?? '') }))
+        .map((trade) => (
+          <li key={trade.out_trade_no} data-testid={`trade-${trade.out_trade_no}`}>
+            <p className="trade-head">
+              <strong>
+                {trade.trade_type} {trade.api_version}
+              </strong>
+              <span>{formatFen(trade.total_fen)}</span>
+              {trade.out_trade_no === order.paid_trade_no ? <Tag color="success">本订单的付款</Tag> : null}
+              {trade.surplus === null ? null : (
+                <Tag color="error">多收：{surplusWords[trade.surplus] ?? trade.surplus}</Tag>
               )}
-            </Pair>
-            <Pair name="商户单号">
-              <LongNumber text={trade.out_trade_no} what="商户单号" />
-            </Pair>
-            <Pair name="微信单号">
-              <LongNumber text={trade.transaction_id} what="微信单号" />
-            </Pair>
-            <Pair name="签名算法">{trade.sign_type}</Pair>
-            <Pair name="prepay_id">
-              <LongNumber text={trade.prepay_id} what=" prepay_id" />
-              {trade.prepay_at === null ? null : <small>{beijingText(trade.prepay_at)} 取得</small>}
-            </Pair>
-            <Pair name="付款 openid">
-              {trade.openid === null ? (
-                <span className="none">–</span>
-              ) : (
-                <span className="code">{trade.openid}</span>
-              )}
-            </Pair>
-            <Pair name="发起 / 失效">
-              {beijingText(trade.created_at)} / {beijingText(trade.expires_at)}
-            </Pair>
-            {trade.success_at === null ? null : (
-              <Pair name="微信支付时间">
-                {beijingText(trade.success_at)}
-                {trade.bank_type === null ? '' : `（${trade.bank_type}）`}
+            </p>
+            <GiveBack order_no={order.order_no} trade={trade} />
+            <dl className="facts">
+              <Pair name="我方状态">
+                <TradeChip state={trade.trade_state} />
               </Pair>
-            )}
-            {trade.payer_total_fen === null || trade.payer_total_fen === trade.total_fen ? null : (
-              <Pair name="顾客实付">{formatFen(trade.payer_total_fen)}</Pair>
-            )}
-          </dl>
-        </li>
-      ))}
+              <Pair name="微信最近所说">
+                <Said trade={trade} />
+              </Pair>
+              <Pair name="上次查询">
+                {trade.asked_at === null ? (
+                  <span className="none">从未查询</span>
+                ) : (
+                  <time dateTime={trade.asked_at.toISOString()}>{beijingExactly(trade.asked_at)}</time>
+                )}
+              </Pair>
+              <Pair name="商户单号">
+                <LongNumber text={trade.out_trade_no} what="商户单号" />
+              </Pair>
+              <Pair name="微信单号">
+                <LongNumber text={trade.transaction_id} what="微信单号" />
+              </Pair>
+              {trade.sub_mch_id === null ? null : (
+                <Pair name="特约商户">
+                  <span className="code">{trade.sub_mch_id}</span>
+                  <small>{trade.seller ?? '不在 WECHAT_SUB_MERCHANTS 里'}</small>
+                </Pair>
+              )}
+              <Pair name="appid">
+                <span className="code">{trade.sub_appid ?? trade.appid}</span>
+              </Pair>
+              <Pair name="签名算法">{trade.sign_type}</Pair>
+              <Pair name="prepay_id">
+                <LongNumber text={trade.prepay_id} what=" prepay_id" />
+                {trade.prepay_at === null ? null : <small>{beijingText(trade.prepay_at)} 取得</small>}
+              </Pair>
+              <Pair name="付款 openid">
+                {trade.openid === null ? (
+                  <span className="none">–</span>
+                ) : (
+                  <span className="code">{trade.openid}</span>
+                )}
+              </Pair>
+              <Pair name="发起 / 失效">
+                {beijingText(trade.created_at)} / {beijingText(trade.expires_at)}
+              </Pair>
+              {trade.success_at === null ? null : (
+                <Pair name="微信支付时间">
+                  {beijingText(trade.success_at)}
+                  {trade.bank_type === null ? '' : `（${trade.bank_type}）`}
+                </Pair>
+              )}
+              {trade.payer_total_fen === null || trade.payer_total_fen === trade.total_fen ? null : (
+                <Pair name="顾客实付">{formatFen(trade.payer_total_fen)}</Pair>
+              )}
+            </dl>
+          </li>
+        ))}
     </ul>
   );
 }

@@ -8,12 +8,14 @@ import {
   formatE5,
   listDifferences,
   readDay,
+  readSellers,
   type StatementDay,
 } from '../../../../../lib/admin_statements.ts';
 import { dayLookWords, differenceWords, problemInWords } from '../../../../../lib/admin_words.ts';
 import { beijingDay, beijingText } from '../../../../../lib/beijing.ts';
 import { context } from '../../../../../lib/context.ts';
 import { formatFen } from '../../../../../lib/money.ts';
+import { sellerNames } from '../../../../../lib/sellers.ts';
 import { Alert } from '../../../antd.client.ts';
 import { requireOperator } from '../../../operator.ts';
 import { Choice } from '../../choice.tsx';
@@ -21,6 +23,7 @@ import { addressOf, Paging } from '../../paging.tsx';
 import { DayChip } from '../day_chip.client.tsx';
 import { CompareAgain } from './compare_again.client.tsx';
 import { Difference } from './difference.tsx';
+import { Sellers } from './sellers.tsx';
 
 type Props = {
   params: Promise<{ date: string }>;
@@ -40,7 +43,10 @@ export default async function StatementPage({ params, searchParams }: Props) {
   const ctx = context();
   const day = await readDay(ctx, date);
   if (day === undefined) notFound();
-  const { rows, next, kinds } = await listDifferences(ctx, date, filter);
+  const [{ rows, next, kinds }, shares] = await Promise.all([
+    listDifferences(ctx, date, filter),
+    readSellers(ctx, date),
+  ]);
   const { show, kind } = filter;
   return (
     <main className="page">
@@ -57,6 +63,7 @@ export default async function StatementPage({ params, searchParams }: Props) {
         <Neighbours date={date} today={beijingDay(ctx.now())} />
       </div>
       <Totals day={day} early={ctx.now() < day.ready_at} />
+      {shares.length === 0 ? null : <Sellers shares={shares} names={sellerNames(ctx.config)} />}
       {day.differences === 0 ? null : (
         <section className="card" aria-labelledby="differences">
           <div className="card-head">
