@@ -1,8 +1,10 @@
 // The official account's own credentials: access_token, stable_token and the jsapi ticket, with their lives,
 // overlaps and error numbers.
 
-import type { Call, Door, Family } from './http.ts';
-import { apiAnswer, apiError, busy, credentialFault, issue } from './oauth.ts';
+import { sendSubscribe, sendTemplate } from './account_message.ts';
+import type { Door, Family } from './http.ts';
+import { apiAnswer, apiError, busy, credentialFault, issue, withErrcodes } from './oauth.ts';
+import { fromWhitelist, metered, readJson, tokenOf } from './official.ts';
 import type { Platform } from './platform.ts';
 import type { Token } from './store.ts';
 
@@ -28,7 +30,10 @@ const token: Door = (platform, call) => {
   if (word('grant_type') !== 'client_credential') {
     return apiError(platform, call, 40002, 'invalid grant_type', 'grant_type must be client_credential');
   }
-  const fault = credentialFault(platform, call, word('appid'), word('secret'));
+  const fault =
+    credentialFault(platform, call, word('appid'), word('secret')) ??
+    fromWhitelist(platform, call) ??
+    metered(platform, call, word('appid'));
   if (fault !== undefined) return fault;
   retire(platform, word('appid'), 'basic');
   const made = issue(platform, { kind: 'basic', appid: word('appid'), openid: '', scope: '' }, LIFE_MS);
@@ -46,7 +51,10 @@ const stableToken: Door = (platform, call) => {
     return apiError(platform, call, 40002, 'invalid grant_type', 'grant_type must be client_credential');
   }
   const appid = String(asked.appid ?? '');
-  const fault = credentialFault(platform, call, appid, String(asked.secret ?? ''));
+  const fault =
+    credentialFault(platform, call, appid, String(asked.secret ?? '')) ??
+    fromWhitelist(platform, call) ??
+    metered(platform, call, appid);
   if (fault !== undefined) return fault;
   const now = platform.clock.now();
   const past = tokensOf(platform, appid, 'stable');
@@ -82,42 +90,14 @@ const stableToken: Door = (platform, call) => {
   return apiAnswer({ access_token: made.token, expires_in: 7200 });
 };
 
-function readJson(call: Call): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(call.body.toString('utf8'));
-    return typeof value === 'object' && value !== null
-      ? Object.fromEntries(Object.entries(value))
-      : undefined;
-  } catch {
-    // Not JSON is an answer of its own here (47001), given by the caller.
-    return undefined;
-  }
-}
-
 const getticket: Door = (platform, call) => {
   const word = (name: string) => call.query.get(name) ?? '';
   const now = platform.clock.now();
-  if (word('access_token') === '')
-    return apiError(platform, call, 41001, 'access_token missing', 'access_token is missing');
-  const used = platform.store.state.tokens[word('access_token')];
-  if (used === undefined || (used.kind !== 'basic' && used.kind !== 'stable')) {
-    return apiError(
-      platform,
-      call,
-      40001,
-      'invalid credential, access_token is invalid or not latest, could get access_token by getStableAccessToken, more details at https://mmbizurl.cn/s/JtxxFh33r',
-      'this is no access_token of an official account',
-    );
-  }
-  if (used.dead_at_ms <= now) {
-    return apiError(
-      platform,
-      call,
-      42001,
-      'access_token expired',
-      'it is older than 2 hours, or a newer one retired it',
-    );
-  }
+  const read = tokenOf(platform, call);
+  if ('refusal' in read) return read.refusal;
+  const { used } = read;
+  const over = metered(platform, call, used.appid);
+  if (over !== undefined) return over;
   if (word('type') !== 'jsapi')
     return apiError(platform, call, 40097, 'invalid args', 'only type=jsapi is played here');
   const last = tokensOf(platform, used.appid, 'ticket').at(-1);
@@ -136,10 +116,12 @@ const getticket: Door = (platform, call) => {
 export const cgiBin: Family = {
   name: 'cgi_bin',
   logged: true,
-  doors: {
+  doors: withErrcodes({
     '/cgi-bin/token': token,
     '/cgi-bin/stable_token': stableToken,
     '/cgi-bin/ticket/getticket': getticket,
-  },
+    '/cgi-bin/message/template/send': sendTemplate,
+    '/cgi-bin/message/subscribe/bizsend': sendSubscribe,
+  }),
   systemError: busy,
 };

@@ -82,6 +82,27 @@ export function demoState(options: DemoOptions): State {
     short_urls: {},
     oauth_codes: {},
     tokens: {},
+    official: {
+      ip_whitelist: [],
+      quotas: {
+        '/cgi-bin/token': 2_000,
+        '/cgi-bin/stable_token': 500_000,
+        '/cgi-bin/ticket/getticket': 1_000_000,
+        '/cgi-bin/message/template/send': 100_000,
+        '/cgi-bin/message/subscribe/bizsend': 100_000,
+      },
+      calls: {},
+      server_url: '',
+      server_mode: 'safe',
+      templates: (['template', 'subscribe'] as const).map((kind) => ({
+        template_id: draw(`${kind} template`, BASE62, 43),
+        kind,
+        title: '订单支付成功通知',
+        fields: ['character_string1', 'thing2', 'amount3', 'time4'],
+      })),
+      refusing: [],
+      sent: [],
+    },
   };
 }
 

@@ -125,6 +125,14 @@ export const FAULTS: Record<string, FaultDefinition> = {
     parameters: { delta_fen: 1 },
     number_means: 'delta_fen',
   },
+  api_errcode: {
+    ...call(
+      '公众号接口返回错误码',
+      "An official account's call is refused with this errcode, nothing was done.",
+    ),
+    parameters: { errcode: -1 },
+    number_means: 'errcode',
+  },
   notify_never: notify('从不通知', 'The notification is never sent (redeliver still sends it).'),
   notify_late: {
     ...notify('通知延迟', 'The first attempt comes delay_s later on the platform clock.'),

@@ -146,6 +146,44 @@ export function apiError(platform: Platform, call: Call, errcode: number, text: 
   return apiAnswer({ errcode, errmsg: errcode === -1 ? text : `${text}, rid: ${platform.ids.rid()}` });
 }
 
+/** WeChat's texts of the errcodes that no door here comes to by itself; the others are in their places. */
+const ERRMSG: Record<number, string> = {
+  [-1]: 'system error',
+  40001: 'invalid credential, access_token is invalid or not latest',
+  40003: 'invalid openid',
+  40013: 'invalid appid',
+  40014: 'invalid access_token',
+  40029: 'invalid code',
+  40037: 'invalid template_id',
+  40125: 'invalid appsecret',
+  40163: 'code been used',
+  40164: 'invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist',
+  42001: 'access_token expired',
+  43004: 'require subscribe',
+  43101: 'user refuse to accept the msg',
+  45009: 'reach max api daily quota limit',
+  45011: 'api minute-quota reach limit',
+  47003: 'argument invalid! data format error',
+  48001: 'api unauthorized',
+  48004: 'api forbidden for irregularities',
+  50002: 'user limited',
+};
+
+/** The same doors, each of which the fault api_errcode may answer in its place. */
+export function withErrcodes(doors: Record<string, Door>): Record<string, Door> {
+  const guarded = Object.entries(doors).map(([path, door]): [string, Door] => [
+    path,
+    (platform, call) => {
+      const struck = platform.faults.take('api_errcode', call);
+      if (struck === undefined) return door(platform, call);
+      call.note.faults.push(struck.name);
+      const errcode = struck.number('errcode');
+      return apiError(platform, call, errcode, ERRMSG[errcode] ?? 'error', `the fault ${struck.name}`);
+    },
+  ]);
+  return Object.fromEntries(guarded);
+}
+
 /** The first thing wrong with a pair of appid and secret. */
 export function credentialFault(
   platform: Platform,
@@ -281,11 +319,11 @@ export const oauthPage: Family = {
 export const sns: Family = {
   name: 'sns',
   logged: true,
-  doors: {
+  doors: withErrcodes({
     '/sns/oauth2/access_token': accessToken,
     '/sns/oauth2/refresh_token': refreshToken,
     '/sns/userinfo': userinfo,
     '/sns/auth': auth,
-  },
+  }),
   systemError: busy,
 };

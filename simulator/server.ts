@@ -30,6 +30,7 @@ import { pages } from './pages.ts';
 import { payV2 } from './pay_v2.ts';
 import { createPhone } from './phone.ts';
 import type { Platform } from './platform.ts';
+import { controlAccount } from './push.ts';
 import { refundV2 } from './refund_v2.ts';
 import { createRefundTimeline } from './refunds.ts';
 import { shorturlV2 } from './shorturl_v2.ts';
@@ -114,6 +115,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     bridge,
     control,
     controlMoney,
+    controlAccount,
     controlMerchant,
     cashier,
     clientCalls,

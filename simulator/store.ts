@@ -292,6 +292,44 @@ export type Token = {
   dead_at_ms: number;
 };
 
+/** A template the demo account may send, with the fields it has. */
+export type Template = {
+  template_id: string;
+  kind: 'template' | 'subscribe';
+  title: string;
+  fields: string[];
+};
+
+/** A message that a user of the account got. */
+export type SentMessage = {
+  msgid: string;
+  kind: Template['kind'];
+  appid: string;
+  openid: string;
+  template_id: string;
+  client_msg_id: string;
+  url: string;
+  data: Record<string, string>;
+  at_ms: number;
+};
+
+/** What is set and counted in the official account's console. */
+export type Official = {
+  /** Addresses that may ask for tokens; none means that nobody looks. */
+  ip_whitelist: string[];
+  /** Calls a day by path. */
+  quotas: Record<string, number>;
+  /** Calls made, by Beijing day, appid and path. */
+  calls: Record<string, number>;
+  /** 服务器配置: where messages are pushed; empty means the shop's own /api/wechat/server. */
+  server_url: string;
+  server_mode: 'plain' | 'compatible' | 'safe';
+  templates: Template[];
+  /** Openids that refuse subscription notices, or everything from the account. */
+  refusing: string[];
+  sent: SentMessage[];
+};
+
 export type State = {
   layout: 1;
   clock_offset_ms: number;
@@ -313,6 +351,7 @@ export type State = {
   short_urls: Record<string, string>;
   oauth_codes: Record<string, OauthCode>;
   tokens: Record<string, Token>;
+  official: Official;
 };
 
 export type Store = {
