@@ -8,13 +8,15 @@ import { finished } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { Context } from './context.ts';
-import type { DbSession } from './db.ts';
+import { type DbSession, withSession } from './db.ts';
 import { readTradeBill, type TradeBillRow, type TradeBillSummary } from './wechat/index.ts';
 
 /** Largest piece of a kept bill. */
 const piece_bytes = 1_048_576;
 /** Rows handed to COPY at once: large enough to be cheap, small enough for memory. */
-const copyBatch_chars = 65_536;
+const copyBatch_bytes = 131_072;
+/** How far reading may be ahead of COPY and of keeping, so that none of the three waits for each piece of another. */
+const ahead_bytes = 524_288;
 
 export interface ImportedBill {
   summary: TradeBillSummary;
@@ -41,117 +43,145 @@ export interface BillDay {
 }
 
 /** Fills the session's `bill_line`. `progress` is called now and then with the rows so far. */
-export async function importBill(
+export function importBill(
   ctx: Context,
   session: DbSession,
-  { mch_id, bill_date, replaces_kept }: BillDay,
-  stream: ReadableStream<Uint8Array>,
+  day: BillDay,
+  stream: AsyncIterable<Uint8Array>,
+  progress: (rows: number) => void,
+): Promise<ImportedBill> {
+  return withSession(ctx.config.DATABASE_URL, async (own) => {
+    const keeper = keepBill(own, day.mch_id, day.bill_date);
+    let good = false;
+    try {
+      const imported = await copyBill(session, keeper, stream, progress);
+      good = true;
+      return imported;
+    } finally {
+      await keeper.end(good || day.replaces_kept);
+    }
+  });
+}
+
+async function copyBill(
+  session: DbSession,
+  keeper: ReturnType<typeof keepBill>,
+  stream: AsyncIterable<Uint8Array>,
   progress: (rows: number) => void,
 ): Promise<ImportedBill> {
   const hash = createHash('sha256');
-  const keeper = await keepBill(ctx, mch_id, bill_date);
   const copy = session.query(copyFrom('COPY bill_line FROM STDIN'));
   const copied = finished(copy);
   // A refused COPY is told by `copied`; without a listener its early failure would end the process.
   copied.catch(() => undefined);
-  let waiting = '';
+  let batch = Buffer.allocUnsafe(copyBatch_bytes);
+  let used = 0;
   let rows = 0;
-  let good = false;
-  const flush = async (): Promise<void> => {
-    const text = waiting;
-    waiting = '';
-    if (!copy.write(text)) await Promise.race([once(copy, 'drain'), copied]);
+  const flush = (): Promise<unknown> | undefined => {
+    copy.write(batch.subarray(0, used));
+    batch = Buffer.allocUnsafe(copyBatch_bytes);
+    used = 0;
+    return copy.writableLength < ahead_bytes ? undefined : Promise.race([once(copy, 'drain'), copied]);
   };
   try {
-    const kept = stream.pipeThrough(
-      new TransformStream<Uint8Array, Uint8Array>({
-        async transform(chunk, controller) {
-          hash.update(chunk);
-          await keeper.write(chunk);
-          controller.enqueue(chunk);
-        },
-      }),
-    );
+    const kept = passing(stream, (chunk) => {
+      hash.update(chunk);
+      return keeper.write(chunk);
+    });
     const summary = await readTradeBill(kept, (row) => {
-      waiting += copyLine(row);
+      const line = copyLine(row);
       rows += 1;
       if (rows % 20_000 === 0) progress(rows);
-      return waiting.length > copyBatch_chars ? flush() : undefined;
+      // Three bytes are the most that a character takes.
+      const full = used + line.length * 3 > copyBatch_bytes;
+      const waiting = full ? flush() : undefined;
+      used += batch.write(line, used);
+      return waiting;
     });
-    await flush();
+    copy.write(batch.subarray(0, used));
     // The session is ours again when it has nothing left to do, a moment after COPY has answered.
     const idle = once(session, 'drain');
     copy.end();
     await Promise.all([copied, idle]);
-    good = true;
     return { summary, sha256: hash.digest('hex') };
   } catch (cause) {
     copy.destroy(new Error('the bill was refused'));
     throw cause;
-  } finally {
-    await keeper.end(good || replaces_kept);
+  }
+}
+
+/** The same pieces, each shown to `each` before it goes on. */
+async function* passing(
+  stream: AsyncIterable<Uint8Array>,
+  each: (chunk: Uint8Array) => Promise<unknown> | undefined,
+): AsyncGenerator<Uint8Array, void> {
+  for await (const chunk of stream) {
+    await each(chunk);
+    yield chunk;
   }
 }
 
 const escapes: Record<string, string> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' };
 
 function copyLine(row: TradeBillRow): string {
-  const text = [
-    row.appid,
-    row.mch_id,
-    row.sub_mch_id,
-    row.transaction_id,
-    row.out_trade_no,
-    row.openid,
-    row.trade_type,
-    row.trade_state,
-    row.bank_type,
-    row.fee_type,
-    row.refund_id,
-    row.out_refund_no,
-    row.refund_state,
-  ].join('\u0001');
+  const { trade_time, appid, mch_id, sub_mch_id, transaction_id, out_trade_no, openid, trade_type } = row;
+  const { trade_state, bank_type, fee_type, refund_id, out_refund_no, refund_state } = row;
+  const text =
+    `${appid}\u0001${mch_id}\u0001${sub_mch_id}\u0001${transaction_id}\u0001${out_trade_no}\u0001${openid}\u0001` +
+    `${trade_type}\u0001${trade_state}\u0001${bank_type}\u0001${fee_type}\u0001${refund_id}\u0001${out_refund_no}\u0001` +
+    `${refund_state}`;
   const safe = /[\\\t\n\r]/.test(text) ? text.replace(/[\\\t\n\r]/g, (sign) => escapes[sign] ?? sign) : text;
-  return `${row.trade_time}+08\t${safe.replaceAll('\u0001', '\t')}\t${row.total_fen}\t${row.refund_fen}\t${row.fee_e5}\t${row.rate}\n`;
+  return `${trade_time}+08\t${safe.replaceAll('\u0001', '\t')}\t${row.total_fen}\t${row.refund_fen}\t${row.fee_e5}\t${row.rate}\n`;
 }
 
-/** Writes the bill into its pieces as it passes, after those of an earlier try; at the end one of the two goes. */
-async function keepBill(ctx: Context, mch_id: string, bill_date: Date) {
-  const last = await ctx.db.statement_chunk.findFirst({
-    where: { mch_id, bill_date },
-    orderBy: { part: 'desc' },
-    select: { part: true },
-  });
-  const earlier = last?.part ?? 0;
-  const gzip = createGzip({ level: 3 });
-  let part = earlier;
+/**
+ * Writes the bill into its pieces as it passes, after those of an earlier try; at the end one of the two goes. In a
+ * session of its own, since the other one copies, and as bytes, which the client's own inserts make texts of.
+ */
+function keepBill(session: DbSession, mch_id: string, bill_date: Date) {
+  const day = [mch_id, bill_date.toISOString().slice(0, 10)];
+  const gzip = createGzip({ level: 1, chunkSize: 65_536 });
   let held: Buffer[] = [];
   let size = 0;
-  const store = async (): Promise<void> => {
-    const data = Buffer.concat(held);
-    held = [];
-    size = 0;
-    part += 1;
-    await ctx.db.statement_chunk.create({ data: { mch_id, bill_date, part, data }, select: { part: true } });
-  };
   const drained = (async () => {
+    const { rows } = await session.query<{ part: number }>(
+      'SELECT coalesce(max(part), 0) AS part FROM statement_chunk WHERE mch_id = $1 AND bill_date = $2::date',
+      day,
+    );
+    const earlier = rows[0]?.part ?? 0;
+    let part = earlier;
+    const store = async (): Promise<void> => {
+      const data = Buffer.concat(held);
+      held = [];
+      size = 0;
+      part += 1;
+      await session.query(
+        'INSERT INTO statement_chunk (mch_id, bill_date, part, data) VALUES ($1, $2::date, $3, $4)',
+        [...day, part, data],
+      );
+    };
     for await (const chunk of gzip) {
       held.push(chunk as Buffer);
       size += (chunk as Buffer).byteLength;
       if (size >= piece_bytes) await store();
     }
     if (size > 0) await store();
+    return earlier;
   })();
+  // Told when the keeper is asked next; without a listener an early failure would end the process.
+  drained.catch(() => undefined);
   return {
-    async write(chunk: Uint8Array): Promise<void> {
-      if (!gzip.write(chunk)) await Promise.race([once(gzip, 'drain'), drained]);
+    write(chunk: Uint8Array): Promise<unknown> | undefined {
+      gzip.write(chunk);
+      return gzip.writableLength < ahead_bytes ? undefined : Promise.race([once(gzip, 'drain'), drained]);
     },
     async end(replaces: boolean): Promise<void> {
       gzip.end();
-      await drained;
-      await ctx.db.statement_chunk.deleteMany({
-        where: { mch_id, bill_date, part: replaces ? { lte: earlier } : { gt: earlier } },
-      });
+      const earlier = await drained;
+      await session.query(
+        `DELETE FROM statement_chunk WHERE mch_id = $1 AND bill_date = $2::date AND part ${replaces ? '<=' : '>'} $3`,
+        [...day, earlier],
+      );
     },
   };
 }

@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { measureBill } from './bench/bill.ts';
 import { measureNotifications } from './bench/notifications.ts';
 import { measurePayPage } from './bench/pay_page.ts';
 import { createRandom } from './bench/random.ts';
@@ -21,6 +22,8 @@ type Run = (site: Site, quick: boolean) => Promise<Measure>;
 const measures: Record<string, Run> = {
   notifications: (site, quick) =>
     measureNotifications(site, quick ? { rounds: 5, turn_s: 2.5 } : { rounds: 9, turn_s: 6 }),
+  bill: (site, quick) =>
+    measureBill(site, quick ? { rows: 100_000, rounds: 3 } : { rows: 1_000_000, rounds: 3 }),
   pay_page: (site, quick) => measurePayPage(site, { rounds: quick ? 7 : 21 }),
 };
 

@@ -150,7 +150,7 @@ function isGzip(beginning: Uint8Array): boolean {
 }
 
 async function* unzip(zipped: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
-  const gunzip = createGunzip();
+  const gunzip = createGunzip({ chunkSize: 65_536 });
   // A failure on either side destroys the gunzip with its cause, and the loop below throws it.
   pipeline(Readable.from(zipped), gunzip, () => undefined);
   for await (const chunk of gunzip) yield chunk;

@@ -81,7 +81,7 @@ async function* plain(file: Bytes): Bytes {
     yield* whole;
     return;
   }
-  const gunzip = createGunzip();
+  const gunzip = createGunzip({ chunkSize: 65_536 });
   // A fault on either side destroys the other with its cause, and the loop below throws it.
   pipeline(Readable.from(whole), gunzip, () => undefined);
   yield* gunzip;
