@@ -175,16 +175,16 @@ export const settings = {
     purpose:
       'How many reverse proxies of yours write X-Forwarded-For. 0: none does, the socket’s own address is believed.',
   },
-  WECHAT_APPID: {
-    schema: z.string().regex(/^wx[0-9a-zA-Z]{16}$/, 'wx and 16 letters or digits'),
-    example: 'wx0123456789abcdef',
-    purpose: 'Official account: 设置与开发 → 基本配置 → 开发者ID(AppID).',
-  },
   ADDRESS_LIMIT_PER_MINUTE: {
     schema: z.coerce.number().int().min(1).max(1_000_000).default(120),
     example: '120',
     purpose:
       'How many orders, and how many sign-ins, one client address may begin in a minute. Shoppers behind one router share it.',
+  },
+  WECHAT_APPID: {
+    schema: z.string().regex(/^wx[0-9a-zA-Z]{16}$/, 'wx and 16 letters or digits'),
+    example: 'wx0123456789abcdef',
+    purpose: 'Official account: 设置与开发 → 基本配置 → 开发者ID(AppID).',
   },
   WECHAT_APP_SECRET: {
     schema: z.string().regex(/^[0-9a-zA-Z]{32}$/, '32 letters or digits'),

@@ -152,6 +152,7 @@ export async function sweep(ctx: Context): Promise<void> {
   await ctx.db.oauth_state.deleteMany({ where: { created_at: { lt: ago(60) } } });
   await ctx.db.session.deleteMany({ where: { expires_at: { lt: ago(7 * 24 * 60) } } });
   await ctx.db.login_attempt.deleteMany({ where: { at: { lt: ago(24 * 60) } } });
+  await ctx.db.tally.deleteMany({ where: { window_at: { lt: ago(24 * 60) } } });
 }
 
 export interface Worker {
@@ -161,7 +162,6 @@ export interface Worker {
 
 /** Starts working on every queue. Several workers may run on one database. */
 export async function startWorker(ctx: Context): Promise<Worker> {
-  await ctx.db.tally.deleteMany({ where: { window_at: { lt: ago(24 * 60) } } });
   const boss = new PgBoss({
     connectionString: ctx.config.DATABASE_URL,
     schema: queueSchema,
