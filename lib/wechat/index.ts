@@ -13,6 +13,7 @@ export {
   type PushSignature,
   serverSignatureHolds,
 } from './message_push.ts';
+export { exchangeMiniCode } from './mini_program.ts';
 export { type Authorised, authorizeUrl, exchangeCode, type OauthScope } from './oauth.ts';
 export { fetchJsapiTicket, fetchStableToken } from './official_account.ts';
 export { errcodeWords, isTokenRejected, OfficialAccountError } from './official_account_errors.ts';

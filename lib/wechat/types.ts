@@ -156,6 +156,46 @@ export interface JsapiParameters {
   paySign: string;
 }
 
+/** `wx.requestPayment`: as the bridge's, without `appId`, which is signed all the same. */
+export type MiniProgramParameters = Omit<JsapiParameters, 'appId'>;
+
+/** `PayReq` of the mobile SDKs; iOS names `packageValue` `package`. */
+export interface AppParameters {
+  appId: string;
+  /** The merchant the app's appid belongs to. */
+  partnerId: string;
+  prepayId: string;
+  packageValue: 'Sign=WXPay';
+  nonceStr: string;
+  timeStamp: string;
+  sign: string;
+}
+
+/** What a scan of a printed code tells: who scanned, and which product the code names. */
+export interface NativeScan {
+  openid: string;
+  product_id: string;
+  /** WeChat's nonce: the same scan told twice carries the same one. */
+  nonce_str: string;
+}
+
+/** `err_code_des` is shown to the payer. */
+export type NativeAnswer =
+  | { result_code: 'SUCCESS'; prepay_id: string }
+  | { result_code: 'FAIL'; err_code_des: string };
+
+/** NATIVE mode 1, which only v2 has: a printed code names a product, and a scan asks the merchant for its order. */
+export interface NativeCodes {
+  /** The address in the code; `product_id` of letters, digits, `_` and `-`, at most 32. */
+  link(product_id: string): string;
+  /** Makes such an address short, for a code that is easier to scan. */
+  shortUrl(long_url: string): Promise<{ short_url: string; exchange: Exchange }>;
+  /** Verifies and reads what WeChat posts when a code is scanned; throws `NotificationError`. */
+  readScan(raw: Uint8Array): NativeScan;
+  /** The signed answer to a scan, as XML. */
+  answer(answer: NativeAnswer): string;
+}
+
 /** A verified payment notification; `sign_type` is the algorithm that verified, to be compared with the stored one. */
 export interface PaymentNotification {
   report: TradeReport;
@@ -318,6 +358,12 @@ export interface WechatPay {
   queryRefund(out_refund_no: string): Promise<ReportedRefund>;
   /** `prepay_id` to the parameters a page hands to the bridge; nonce and time are made here. */
   jsapiParameters(prepay_id: string): JsapiParameters;
+  /** The same for `wx.requestPayment` of a mini-program whose appid this account's is. */
+  miniProgramParameters(prepay_id: string): MiniProgramParameters;
+  /** The same for the SDK of a mobile app whose appid this account's is. */
+  appParameters(prepay_id: string): AppParameters;
+  /** Absent over v3, which has no mode 1. */
+  readonly native?: NativeCodes;
   /** Verifies and reads a payment notification; throws `NotificationError` with a verdict when it must not be believed. */
   readPaymentNotification(raw: Uint8Array, headers: Headers): Promise<PaymentNotification>;
   readRefundNotification(raw: Uint8Array, headers: Headers): Promise<RefundNotification>;

@@ -55,6 +55,7 @@ export const DOORS: Readonly<Record<CallV2, Door>> = {
   refundquery: { path: '/pay/refundquery', certificate: false },
   downloadbill: { path: '/pay/downloadbill', certificate: false },
   downloadfundflow: { path: '/pay/downloadfundflow', certificate: true },
+  shorturl: { path: '/tools/shorturl', certificate: false },
   micropay: { path: '/pay/micropay', certificate: false },
   reverse: { path: '/secapi/pay/reverse', certificate: true },
   authcodetoopenid: { path: '/tools/authcodetoopenid', certificate: false },

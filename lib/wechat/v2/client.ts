@@ -26,17 +26,17 @@ import {
   type RequestFields,
   type WechatPayV2Config,
 } from './call.ts';
+import { appParameters, jsapiParameters, miniProgramParameters } from './call_parameters.ts';
 import { chargeTrade, faceAuthInfo, openidOfCode, queryFaceTrade, reverseTrade } from './counter.ts';
 import { mustBe, required } from './fields.ts';
+import { nativeAnswer, nativeLink, readNativeScan, shortUrl } from './native.ts';
 import { readPaymentNotification, readRefundNotification } from './notifications.ts';
 import { queryRedPacket, sendRedPacket } from './red_packets.ts';
 import { acceptedRefund, queriedRefund, queriedTrade } from './reports.ts';
-import { signV2 } from './sign.ts';
 
 const OUT_TRADE_NO = /^[A-Za-z0-9_\-|*]{6,32}$/;
 const OUT_REFUND_NO = /^[A-Za-z0-9_\-|*@]{1,64}$/;
 const OPENID = /^[A-Za-z0-9_-]{1,128}$/;
-const PREPAY_ID = /^[A-Za-z0-9_-]{1,64}$/;
 const ATTACH = /^[A-Za-z0-9_-]{0,127}$/;
 const IP = /^[0-9A-Fa-f.:]{2,45}$/;
 /** WeChat refuses a query string, and a fragment never reaches it. */
@@ -91,16 +91,14 @@ function clientOf(caller: Caller): WechatPay {
         exchange,
       }));
     },
-    jsapiParameters(prepay_id) {
-      demand(PREPAY_ID.test(prepay_id), 'prepay_id');
-      const signed = {
-        appId: config.sub_appid ?? config.appid,
-        timeStamp: String(Math.floor(ports.now().getTime() / 1000)),
-        nonceStr: ports.nonce(),
-        package: `prepay_id=${prepay_id}`,
-        signType: config.sign_type,
-      };
-      return { ...signed, paySign: signV2(signed, config.api_v2_key, config.sign_type) };
+    jsapiParameters: (prepay_id) => jsapiParameters(config, ports, prepay_id),
+    miniProgramParameters: (prepay_id) => miniProgramParameters(config, ports, prepay_id),
+    appParameters: (prepay_id) => appParameters(config, ports, prepay_id),
+    native: {
+      link: (product_id) => nativeLink(config, ports, product_id),
+      shortUrl: (long_url) => shortUrl(caller, long_url),
+      readScan: (raw) => readNativeScan(config, raw),
+      answer: (answer) => nativeAnswer(config, ports, answer),
     },
     readPaymentNotification: async (raw) => readPaymentNotification(config, raw),
     readRefundNotification: async (raw) => readRefundNotification(config, raw),

@@ -17,6 +17,7 @@ export type CallV2 =
   | 'refundquery'
   | 'downloadbill'
   | 'downloadfundflow'
+  | 'shorturl'
   | 'micropay'
   | 'reverse'
   | 'authcodetoopenid'
@@ -128,6 +129,7 @@ export const ERR_CODES: Readonly<Record<CallV2, CodeTable>> = {
     refused('NO_BILL_EXIST', 'BILL_CREATING', 'CERT_ERROR', 'CA_ERROR', 'NOAUTH'),
     unknown('COMPRESS_GZIP_ERROR', 'UNCOMPRESS_GZIP_ERROR', 'ERROR'),
   ),
+  shorturl: table(),
   micropay: table(...CHARGE_CODES),
   facepay: table(...CHARGE_CODES),
   reverse: table(...REVERSE_CODES),

@@ -62,6 +62,7 @@ const SHAPES: ReadonlyMap<string, RegExp> = new Map([
   ['prepay_id', /^[A-Za-z0-9_-]{1,64}$/],
   ['code_url', LINK],
   ['mweb_url', LINK],
+  ['short_url', LINK],
   ['out_refund_no', OUR_NUMBER],
   ['refund_id', PLATFORM_NUMBER],
   ['refund_fee', FEN],
@@ -93,7 +94,7 @@ export function checkFields(fields: XmlFields): void {
     if (value === undefined || value === '') continue;
     if (!hasItsShape(name, value)) throw new FieldError(`${name} is misshapen`);
   }
-  for (const name of ['code_url', 'mweb_url']) {
+  for (const name of ['code_url', 'mweb_url', 'short_url']) {
     const parameters = fields[name]?.split('&').slice(1) ?? [];
     if (parameters.some((parameter) => SHAPES.has(parameter.split('=', 1)[0] ?? ''))) {
       throw new FieldError(`${name} has a parameter named like a field`);

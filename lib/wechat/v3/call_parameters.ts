@@ -2,24 +2,10 @@
  * The parameters a page, a mini-program or an app hands to WeChat to start a payment, signed with the merchant's
  * private key (WeChat Pay v3, 调起支付签名). They prove nothing about money: only a query or a notification does.
  */
-import type { JsapiParameters, Ports } from '../types.ts';
+import type { AppParameters, JsapiParameters, MiniProgramParameters, Ports } from '../types.ts';
 import { checked } from './arguments.ts';
 import { signText } from './authorization.ts';
 import type { Merchant } from './settings.ts';
-
-/** `wx.requestPayment`: as the bridge's, without `appId`, which is signed all the same. */
-export type MiniProgramParameters = Omit<JsapiParameters, 'appId'>;
-
-/** `PayReq` of the mobile SDKs; iOS names `packageValue` `package`. */
-export interface AppParameters {
-  appId: string;
-  partnerId: string;
-  prepayId: string;
-  packageValue: 'Sign=WXPay';
-  nonceStr: string;
-  timeStamp: string;
-  sign: string;
-}
 
 /** The four signed lines: appid, time, nonce and `prepay_id=…` (an app: the bare prepay id). */
 export function callText(appid: string, timestamp: string, nonce: string, subject: string): string {

@@ -6,13 +6,7 @@ import type { Ports, QueriedTrade, ReportedRefund, TradeAccount, WechatPay } fro
 import { asking } from './answers.ts';
 import { SCHEME } from './authorization.ts';
 import { downloadFundFlowBill, downloadTradeBill } from './bills.ts';
-import {
-  type AppParameters,
-  appParameters,
-  jsapiParameters,
-  type MiniProgramParameters,
-  miniProgramParameters,
-} from './call_parameters.ts';
+import { appParameters, jsapiParameters, miniProgramParameters } from './call_parameters.ts';
 import { fetchCertificates } from './certificates.ts';
 import { decryptField } from './cipher.ts';
 import { readPaymentNotification, readRefundNotification } from './notifications.ts';
@@ -29,8 +23,6 @@ export interface WechatPayV3 extends WechatPay {
   queryTradeById(transaction_id: string): Promise<QueriedTrade>;
   /** The way out of a refund in `ABNORMAL`: to another card of the payer's, or to the merchant's. */
   applyAbnormalRefund(refund: AbnormalRefund): Promise<ReportedRefund>;
-  miniProgramParameters(prepay_id: string): MiniProgramParameters;
-  appParameters(prepay_id: string): AppParameters;
   /** A sensitive field the platform encrypted to the merchant's certificate. */
   decryptField(ciphertext: string): string;
   /** Downloads the platform's certificates, at most once an interval; resolves with whether a list arrived. */
