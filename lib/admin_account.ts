@@ -11,6 +11,7 @@ import { countGuess, forgiveGuesses } from './admin_guesses.ts';
 import type { Context } from './context.ts';
 import type { Db } from './db.ts';
 import { AppError } from './errors.ts';
+import { isStorable, notStorable } from './http.ts';
 import { randomText } from './numbers.ts';
 import { beginSession, type CookieSource, type NewSession, readSession } from './sessions.ts';
 
@@ -19,12 +20,7 @@ const derive = promisify(argon2);
 const cost = { parallelism: 1, memory: 19_456, passes: 2, tagLength: 32 } as const;
 
 export const loginInput = z.strictObject({
-  // PostgreSQL has no NUL in a text; nobody's name has one either.
-  username: z
-    .string()
-    .min(1)
-    .max(64)
-    .refine((name) => !name.includes('\u0000'), 'must not hold NUL'),
+  username: z.string().min(1).max(64).refine(isStorable, notStorable),
   password: z.string().min(1).max(256),
 });
 

@@ -7,6 +7,7 @@ import { addAudit, auditingRefusals, type Operator } from './admin_audit.ts';
 import { closeOrder, closeTrade } from './close.ts';
 import type { Context } from './context.ts';
 import { AppError } from './errors.ts';
+import { isStorable, notStorable } from './http.ts';
 import { numberPattern } from './numbers.ts';
 import { followRefund } from './refund_call.ts';
 import { requestRefund } from './refunds.ts';
@@ -15,7 +16,12 @@ import { type HeldRefundState, type OrderState, openTradeStates } from './states
 export const refundInput = z.strictObject({
   out_trade_no: z.string().regex(numberPattern, 'must be one of our numbers'),
   refund_fen: z.number().int('must be whole fen').min(1, 'must be at least 1 fen'),
-  reason: z.string().trim().min(1, 'must say why').max(26, 'must be at most 26 characters'),
+  reason: z
+    .string()
+    .trim()
+    .min(1, 'must say why')
+    .max(26, 'must be at most 26 characters')
+    .refine(isStorable, notStorable),
   /** Made by the page once per wish, so that a repeated submit is the same refund. */
   command_key: z.string().regex(/^[A-Za-z0-9_-]{16,64}$/, 'must be 16 to 64 letters, digits, _ or -'),
 });

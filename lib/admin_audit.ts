@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { SignedInAdmin } from './admin_account.ts';
+import { cursor } from './admin_cursor.ts';
 import type { Context } from './context.ts';
 import { type Db, Prisma, type Tx } from './db.ts';
 import { AppError } from './errors.ts';
@@ -68,11 +69,7 @@ export const auditFilter = z.object({
     .regex(/^[\w*|@-]{4,64}$/)
     .optional()
     .catch(undefined),
-  after: z
-    .string()
-    .regex(/^\d{1,16}_\d{1,18}$/)
-    .optional()
-    .catch(undefined),
+  after: cursor('\\d{1,18}'),
 });
 export type AuditFilter = z.output<typeof auditFilter>;
 

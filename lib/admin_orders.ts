@@ -3,6 +3,7 @@
  * happened to it. Reading only.
  */
 import { z } from 'zod';
+import { cursor } from './admin_cursor.ts';
 import { refundsOfOrder } from './admin_refunds.ts';
 import { beijingDayStart } from './beijing.ts';
 import type { Context } from './context.ts';
@@ -21,11 +22,7 @@ export const orderFilter = z.object({
   surplus: z.enum(['yes']).optional().catch(undefined),
   from: z.iso.date().optional().catch(undefined),
   to: z.iso.date().optional().catch(undefined),
-  after: z
-    .string()
-    .regex(/^\d{1,16}_[0-9A-Z]{30}$/)
-    .optional()
-    .catch(undefined),
+  after: cursor('[0-9A-Z]{30}'),
   size: z.coerce
     .number()
     .pipe(z.union([z.literal(20), z.literal(50), z.literal(100)]))

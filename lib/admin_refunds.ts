@@ -3,6 +3,7 @@
  * back of a trade. Reading only; whether a refund is taken is decided under the order's lock, elsewhere.
  */
 import { z } from 'zod';
+import { cursor } from './admin_cursor.ts';
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
 import type { ErrorCode } from './errors.ts';
@@ -37,11 +38,7 @@ const columns = Prisma.sql`r.out_refund_no, r.out_trade_no, r.order_no, r.origin
 
 export const refundFilter = z.object({
   state: z.enum(refundStates).optional().catch(undefined),
-  after: z
-    .string()
-    .regex(/^\d{1,16}_[\w*|@-]{1,64}$/)
-    .optional()
-    .catch(undefined),
+  after: cursor('[\\w*|@-]{1,64}'),
 });
 export type RefundFilter = z.output<typeof refundFilter>;
 

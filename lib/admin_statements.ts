@@ -8,6 +8,7 @@ import { beijingDay } from './beijing.ts';
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
 import { AppError } from './errors.ts';
+import { isStorable, notStorable } from './http.ts';
 import { type DifferenceKind, differenceKinds } from './statement_compare.ts';
 import { billReadyAt, type DayState, reconcileDay, type StatementResult } from './statements.ts';
 
@@ -266,7 +267,12 @@ export function evidenceOf({ ours, theirs }: Pick<DifferenceRow, 'ours' | 'their
 }
 
 export const explainInput = z.strictObject({
-  note: z.string().trim().min(1, 'must say why').max(200, 'must be at most 200 characters'),
+  note: z
+    .string()
+    .trim()
+    .min(1, 'must say why')
+    .max(200, 'must be at most 200 characters')
+    .refine(isStorable, notStorable),
 });
 
 export interface Explained {

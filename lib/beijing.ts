@@ -15,9 +15,9 @@ export function beijingDay(at: Date): string {
   return beijingText(at).slice(0, 10);
 }
 
-/** The instant at which a Beijing day `YYYY-MM-DD` begins; undefined when there is no such day. */
+/** The instant at which a Beijing day `YYYY-MM-DD` begins; undefined for no such day, or one before 2010 or after 2100. */
 export function beijingDayStart(day: string): Date | undefined {
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(day)) return undefined;
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(day) || day < '2010' || day >= '2101') return undefined;
   const at = new Date(`${day}T00:00:00+08:00`);
   return Number.isNaN(at.getTime()) || beijingDay(at) !== day ? undefined : at;
 }

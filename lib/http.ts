@@ -85,6 +85,13 @@ export function parseInput<Schema extends z.ZodType>(schema: Schema, value: unkn
   });
 }
 
+/** Whether a text a person wrote can be kept: PostgreSQL has no NUL in a text, and half a surrogate pair is no letter. */
+export function isStorable(text: string): boolean {
+  return !text.includes('\u0000') && text.isWellFormed();
+}
+
+export const notStorable = 'must not hold NUL or half a character';
+
 /** A write must come from our own pages; a missing or `null` origin is somebody else's. */
 export function requireOwnOrigin(ctx: Context, request: Request): void {
   if (request.headers.get('origin') !== new URL(ctx.config.PUBLIC_URL).origin) {
