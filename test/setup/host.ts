@@ -18,7 +18,9 @@ import * as status from '../../app/api/orders/[order_no]/route.ts';
 import * as orders from '../../app/api/orders/route.ts';
 import * as products from '../../app/api/products/route.ts';
 import * as signout from '../../app/api/signout/route.ts';
+import * as jssdk from '../../app/api/wechat/jssdk/route.ts';
 import * as oauth from '../../app/api/wechat/oauth/route.ts';
+import * as accountServer from '../../app/api/wechat/server/route.ts';
 import { nodeListener } from '../../lib/node_host.ts';
 
 type Handler = (
@@ -33,6 +35,9 @@ const doorways: [string, RegExp, Handler][] = [
   ['POST', /^\/api\/orders\/([^/]+)\/pay$/, pay.POST],
   ['POST', /^\/api\/orders\/([^/]+)\/bridge$/, bridge.POST],
   ['GET', /^\/api\/wechat\/oauth$/, oauth.GET],
+  ['GET', /^\/api\/wechat\/jssdk$/, jssdk.GET],
+  ['GET', /^\/api\/wechat\/server$/, accountServer.GET],
+  ['POST', /^\/api\/wechat\/server$/, accountServer.POST],
   ['POST', /^\/api\/notify\/v2\/payment$/, notifyV2Payment.POST],
   ['POST', /^\/api\/notify\/v2\/refund$/, notifyV2Refund.POST],
   ['POST', /^\/api\/notify\/v3\/payment$/, notifyV3Payment.POST],
