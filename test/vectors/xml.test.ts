@@ -2,14 +2,14 @@
  * WeChat's XML: genuine messages are read, hostile ones are refused with one typed error and quickly, and what we
  * write comes back as it was.
  */
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { XMLParser } from 'fast-xml-parser';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { MAX_XML_BYTES, parseXml, serialiseXml, XmlError } from '../../lib/wechat/xml.ts';
 
 function parse(xml: string): Record<string, string> {
@@ -221,7 +221,9 @@ describe('hostile messages are refused', () => {
   });
 
   it('reads no file and opens no connection, whatever a DOCTYPE names', async () => {
-    const secret = join(mkdtempSync(join(tmpdir(), 'guitai-xml-')), 'secret');
+    const folder = mkdtempSync(join(tmpdir(), 'guitai-xml-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const secret = join(folder, 'secret');
     writeFileSync(secret, 'canary-7c1');
     let connections = 0;
     const canary = createServer((_request, response) => response.end('INJ')).on('connection', () => {
