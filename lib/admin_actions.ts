@@ -95,7 +95,8 @@ export async function closeByOperator(
     if (order.state === 'CLOSED') throw new AppError('order_closed');
     let outcome: ClosedByOperator['outcome'] = 'closed';
     for (const { out_trade_no } of order.trades) {
-      outcome = await closeTrade(ctx, out_trade_no, 'operator');
+      const ended = await closeTrade(ctx, out_trade_no, 'operator');
+      outcome = ended === 'refused' ? 'unknown' : ended;
       if (outcome !== 'closed') break;
     }
     if (outcome === 'closed' && !(await closeOrder(ctx, order_no, 'operator'))) outcome = 'unknown';

@@ -10,9 +10,10 @@ import { addEvent, asWechatError, type EventSource, exchangeData } from './event
 import { openTradeStates } from './states.ts';
 import type { ClosedTrade } from './wechat/index.ts';
 
-export type CloseOutcome = 'closed' | 'paid' | 'unknown';
+/** `refused`: WeChat would not close it although it is unpaid. `unknown`: nothing was decided. Both: try again later. */
+export type CloseOutcome = 'closed' | 'paid' | 'refused' | 'unknown';
 
-/** Closes one trade at WeChat and then here. `unknown`: try again later, nothing was decided. */
+/** Closes one trade at WeChat and then here. */
 export async function closeTrade(
   ctx: Context,
   out_trade_no: string,
@@ -37,7 +38,9 @@ export async function closeTrade(
       source,
       data: exchangeData(error.exchange, error),
     });
-    return 'unknown';
+    // Its state did not allow it (v2, a trade in its first five minutes), or the call was refused: still payable.
+    const answered = error.outcome === 'refused' || error.code === 'TRADE_STATE_ERROR';
+    return answered ? afterRefusedClose(ctx, out_trade_no, source) : 'unknown';
   }
   await addEvent(ctx.db, {
     at: ctx.now(),
@@ -67,6 +70,19 @@ export async function closeTrade(
     },
   });
   return verdict === 'applied' ? 'closed' : 'unknown';
+}
+
+/** What a query says of a trade that WeChat did not close. */
+async function afterRefusedClose(
+  ctx: Context,
+  out_trade_no: string,
+  source: EventSource,
+): Promise<CloseOutcome> {
+  const asked = await askTrade(ctx, out_trade_no, { source, min_gap_ms: 0 });
+  const { trade_state } = await held(ctx, out_trade_no);
+  if (trade_state === 'SUCCESS' || trade_state === 'REFUND') return 'paid';
+  if (trade_state !== 'NOTPAY' && trade_state !== 'USERPAYING') return 'closed';
+  return asked.outcome === 'told' && asked.said === 'NOTPAY' ? 'refused' : 'unknown';
 }
 
 async function held(ctx: Context, out_trade_no: string) {
@@ -109,7 +125,7 @@ export async function expireOrder(ctx: Context, order_no: string): Promise<Date 
   const outcomes: CloseOutcome[] = [];
   for (const { out_trade_no } of order.trades) outcomes.push(await closeTrade(ctx, out_trade_no, 'worker'));
   const again_at = new Date(ctx.now().getTime() + 10_000);
-  if (outcomes.includes('unknown')) return again_at;
+  if (outcomes.includes('unknown') || outcomes.includes('refused')) return again_at;
   if (order.state !== 'NOTPAY' || outcomes.includes('paid')) return undefined;
   return (await closeOrder(ctx, order_no, 'worker')) ? undefined : again_at;
 }

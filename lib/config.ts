@@ -5,6 +5,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { appClients, checkWays, productList } from './config_ways.ts';
+
+export type { AppClient, Product } from './config_ways.ts';
 
 const yes = z.enum(['yes', 'no']).default('no');
 
@@ -130,6 +133,8 @@ function readSubMerchants(text: string): SubMerchant[] | undefined {
   }
 }
 
+const appid = z.string().regex(/^wx[0-9a-zA-Z]{16}$/, 'wx and 16 letters or digits');
+
 interface Setting {
   schema: z.ZodType;
   example: string;
@@ -211,6 +216,38 @@ export const settings = {
     example: 'wxabcdef0123456789',
     purpose:
       'Service provider whose shop lives in a sub-merchant’s account: the provider’s appid. WECHAT_APPID is then sent as sub_appid, and payers are known by sub_openid.',
+  },
+  WECHAT_PRODUCTS: {
+    schema: productList,
+    example: 'JSAPI,NATIVE,MWEB',
+    purpose:
+      'Ways of paying that the merchant platform has granted (产品中心) and that are offered here: JSAPI, NATIVE, MWEB (H5), APP, MINIPROGRAM, MICROPAY, FACEPAY.',
+  },
+  WECHAT_MINI_APPID: {
+    schema: appid.optional(),
+    example: 'wx0123456789abcde0',
+    purpose: 'For MINIPROGRAM. Mini-program: 开发管理 → 开发设置 → AppID; bound to WECHAT_MCH_ID.',
+  },
+  WECHAT_MINI_SECRET: {
+    schema: z
+      .string()
+      .regex(/^[0-9a-zA-Z]{32}$/, '32 letters or digits')
+      .optional(),
+    example: '0123456789abcdef0123456789abcde0',
+    purpose: 'For MINIPROGRAM. Mini-program: 开发管理 → 开发设置 → AppSecret.',
+    secret: true,
+  },
+  WECHAT_APP_APPID: {
+    schema: appid.optional(),
+    example: 'wx0123456789abcde1',
+    purpose: 'For APP. Open platform: 管理中心 → 移动应用 → AppID; bound to WECHAT_MCH_ID.',
+  },
+  APP_API_KEYS: {
+    schema: appClients,
+    example: 'shop-app:0123456789abcdefghijklmnopqrstuvwxyz',
+    purpose:
+      'For APP. Servers that may order for their APP, as name:key with commas between; one name may have two keys during a change.',
+    secret: true,
   },
   WECHAT_API_VERSION: {
     schema: z.enum(['v2', 'v3']).default('v2'),
@@ -499,6 +536,7 @@ function checkTogether(
     fault('WECHAT_PAY_CA', 'is for simulators only; WeChat is checked by the normal roots, remove it');
   }
   checkPartner(config, fault);
+  checkWays(config, fault);
   checkKeys(config, fault);
   if (environment.NODE_TLS_REJECT_UNAUTHORIZED === '0') {
     fault(

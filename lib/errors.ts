@@ -58,8 +58,13 @@ const refusals = {
   },
   product_not_opened: {
     status: 400,
-    zh: '商户未开通该支付方式',
-    en: 'This way of paying is not switched on',
+    zh: '商户没有开通该支付方式，由设置 WECHAT_PRODUCTS 开通',
+    en: 'This way of paying is not opened here; the setting WECHAT_PRODUCTS opens it',
+  },
+  trade_closing: {
+    status: 503,
+    zh: '上一次支付还在确认结果，请稍后再试，不要重复支付',
+    en: 'The earlier payment is still being confirmed. Try again shortly and do not pay twice',
   },
   wechat_refused: {
     status: 502,
@@ -92,6 +97,46 @@ const refusals = {
     status: 409,
     zh: '账单要到次日北京时间 10 点以后才有',
     en: 'A bill exists after 10:00 Beijing time of the next day',
+  },
+  auth_code_form: {
+    status: 400,
+    zh: '付款码是 18 位数字，以 10 到 15 开头：请扫顾客微信“收付款”里的条码',
+    en: 'A payment code has 18 digits and begins with 10 to 15: scan the one under WeChat’s “Money”',
+  },
+  auth_code_used: {
+    status: 409,
+    zh: '每个付款码只能用一次，请顾客刷新后再扫',
+    en: 'A payment code is good for one charge; ask the payer to refresh it and scan again',
+  },
+  charge_key_reused: {
+    status: 409,
+    zh: '该收款请求已用于另一笔收款，请刷新页面',
+    en: 'This charge_key was used for another charge, reload the page',
+  },
+  reverse_too_early: {
+    status: 409,
+    zh: '提交收款 15 秒之后才能撤销',
+    en: 'A charge can be reversed 15 seconds after it was sent',
+  },
+  not_reversible: {
+    status: 409,
+    zh: '该笔收款已有结果，不能撤销；已收的款请用退款',
+    en: 'The outcome of this charge is known; money that was taken is refunded, not reversed',
+  },
+  red_packet_amount: {
+    status: 409,
+    zh: '每个红包 1 至 200 元',
+    en: 'A red packet holds 1 to 200 yuan for each person',
+  },
+  red_packet_limit: {
+    status: 409,
+    zh: '超过今天的红包限额',
+    en: 'More than may be sent as red packets today',
+  },
+  red_packet_key_reused: {
+    status: 409,
+    zh: '该请求已用于另一个红包，请刷新页面',
+    en: 'This command_key was used for another red packet, reload the page',
   },
   busy: { status: 503, zh: '系统繁忙，请稍后重试', en: 'The shop is busy, try again shortly' },
   internal: { status: 500, zh: '系统出错，请稍后重试', en: 'Something went wrong, try again later' },

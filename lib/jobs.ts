@@ -14,6 +14,7 @@ import { followRefund } from './refund_call.ts';
 import { refundSurplus } from './refunds.ts';
 import { dueDays, reconcileDay } from './statements.ts';
 import { openTradeStates } from './states.ts';
+import { closeLeftovers, closeSuperseded } from './superseded.ts';
 
 export { prepareQueues } from './queues.ts';
 
@@ -33,6 +34,13 @@ export const handlers: Handlers = {
     await ctx.db.$executeRaw(enqueue('trade_ask', { out_trade_no }, out_trade_no, next_at));
   },
 
+  async trade_close(ctx, { out_trade_no }) {
+    const again_at = await closeSuperseded(ctx, out_trade_no);
+    if (again_at !== undefined) {
+      await ctx.db.$executeRaw(enqueue('trade_close', { out_trade_no }, out_trade_no, again_at));
+    }
+  },
+
   async order_expire(ctx, { order_no }) {
     const again_at = await expireOrder(ctx, order_no);
     if (again_at !== undefined) {
@@ -49,6 +57,7 @@ export const handlers: Handlers = {
         WHERE order_no = ${order_no} AND state = 'SUCCESS' AND served_at IS NULL RETURNING order_no)
       INSERT INTO event (at, order_no, kind, source, data)
       SELECT ${now}, order_no, 'order_served', 'worker', '{}'::jsonb FROM served`);
+    await closeLeftovers(ctx, order_no);
     await planOrderMessage(ctx, order_no);
   },
 

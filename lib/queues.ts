@@ -17,6 +17,8 @@ interface QueuePlan {
 export const queues = {
   /** Ask WeChat about one unpaid trade, then plan the next time. */
   trade_ask: { unique: true, retry_limit: 10, retry_delay_s: 5, retry_delay_max_s: 300, expire_s: 60 },
+  /** Close a trade that its order does not need any more, although it can still be paid. */
+  trade_close: { unique: true, retry_limit: 50, retry_delay_s: 5, retry_delay_max_s: 300, expire_s: 120 },
   /** Close an order whose time is over: query, close, query. */
   order_expire: { unique: true, retry_limit: 50, retry_delay_s: 5, retry_delay_max_s: 300, expire_s: 120 },
   /** Serve a paid order, once. */
@@ -40,6 +42,7 @@ export type QueueName = keyof typeof queues;
 /** Payload of each queue. */
 export interface JobData {
   trade_ask: { out_trade_no: string };
+  trade_close: { out_trade_no: string };
   order_expire: { order_no: string };
   order_paid: { order_no: string };
   refund_follow: { out_refund_no: string };

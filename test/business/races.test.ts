@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { closeOrder, expireOrder } from '../../lib/close.ts';
 import { type Context, createContext } from '../../lib/context.ts';
-import { startJsapiTrade } from '../../lib/trades.ts';
+import { startTrade } from '../../lib/trades.ts';
 import { type Counter, openCounter, type Shopper } from '../setup/counter.ts';
 import { byNotification, byQuery, type MadeTrade, makeTrade, paidReport } from '../setup/rows.ts';
 import { notificationsOf } from '../setup/simulator_log.ts';
@@ -172,7 +172,10 @@ describe('against WeChat itself', () => {
         () => expireOrder(b, order_no),
         () => shopper.status(order_no),
         () => shopper.status(order_no, '?poll=1'),
-        () => startJsapiTrade(c, who, order_no, '127.0.0.1').catch(() => undefined),
+        () =>
+          startTrade(c, { session: who, payer_client_ip: '127.0.0.1' }, order_no, 'JSAPI').catch(
+            () => undefined,
+          ),
       ];
       await Promise.all(
         acts.map(async (act) => {

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { beijingText } from '../../lib/beijing.ts';
 import { createContext } from '../../lib/context.ts';
-import { startJsapiTrade } from '../../lib/trades.ts';
+import { startTrade } from '../../lib/trades.ts';
 import { type Counter, openCounter, type Shopper } from '../setup/counter.ts';
 import { knock } from '../setup/host.ts';
 import { attempted, callsOf } from '../setup/simulator_log.ts';
@@ -105,7 +105,9 @@ describe('one tap', () => {
       const who = { id: session.id, kind: 'shopper' as const, openid: session.openid, admin_id: null };
       const started = await Promise.all(
         [counter.ctx, other].flatMap((ctx) =>
-          Array.from({ length: 5 }, () => startJsapiTrade(ctx, who, order_no, '127.0.0.1')),
+          Array.from({ length: 5 }, () =>
+            startTrade(ctx, { session: who, payer_client_ip: '127.0.0.1' }, order_no, 'JSAPI'),
+          ),
         ),
       );
       expect(new Set(started.map(({ jsapi }) => jsapi.package)).size).toBe(1);
@@ -315,7 +317,7 @@ describe('what cannot be paid', () => {
   test('an openid WeChat does not know: 502 wechat_refused, with WeChat’s words on the timeline', async () => {
     const stranger = counter.shopper();
     const { order_no } = await stranger.order();
-    const { session_id } = await orderRow(order_no);
+    const session_id = (await orderRow(order_no)).session_id ?? undefined;
     await counter.ctx.db.session.update({
       where: { id: session_id },
       data: { openid: 'oNobodyHasThisOpenid00000000' },

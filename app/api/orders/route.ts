@@ -1,17 +1,17 @@
 /** Placing an order: once per `checkout_key`, priced by us. A browser without a session gets one here. */
+import { writerOf } from '../../../lib/callers.ts';
 import { context } from '../../../lib/context.ts';
-import { answering, answerJson, readJson, requireOwnOrigin } from '../../../lib/http.ts';
+import { answering, answerJson, readJson } from '../../../lib/http.ts';
 import { orderInput, placeOrder } from '../../../lib/orders.ts';
-import { beginSession, readSession } from '../../../lib/sessions.ts';
+import { beginSession } from '../../../lib/sessions.ts';
 import { limitCaller } from '../../../lib/tally.ts';
 
 export function POST(request: Request): Promise<Response> {
   const ctx = context();
   return answering(ctx, request, async () => {
-    requireOwnOrigin(ctx, request);
+    const known = await writerOf(ctx, request);
     const input = await readJson(request, orderInput);
     await limitCaller(ctx, request.headers, 'order');
-    const known = await readSession(ctx, 'shopper', request);
     const begun = known === undefined ? await beginSession(ctx, 'shopper') : undefined;
     const session = known ?? begun?.session;
     if (session === undefined) throw new Error('a session is either known or begun');

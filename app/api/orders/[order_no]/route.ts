@@ -1,8 +1,8 @@
 /** The status a waiting page polls: our state, and when to come back. */
 import { z } from 'zod';
+import { callerOf } from '../../../../lib/callers.ts';
 import { context } from '../../../../lib/context.ts';
 import { answering, answerJson, parseInput } from '../../../../lib/http.ts';
-import { readSession } from '../../../../lib/sessions.ts';
 import { pollOrder } from '../../../../lib/status.ts';
 
 const pollInput = z.object({
@@ -17,7 +17,7 @@ export function GET(request: Request, route: Route): Promise<Response> {
   return answering(ctx, request, async () => {
     const { order_no } = await route.params;
     const query = parseInput(pollInput, Object.fromEntries(new URL(request.url).searchParams));
-    const session = await readSession(ctx, 'shopper', request);
+    const session = await callerOf(ctx, request);
     return answerJson(await pollOrder(ctx, session, order_no, query));
   });
 }

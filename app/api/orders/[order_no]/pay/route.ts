@@ -1,24 +1,24 @@
-/** One tap on the pay button: the parameters for the bridge, signed here. */
+/** Paying an order one way: what the payer's side needs to go on, signed or fetched here; a code comes drawn, too. */
 import { z } from 'zod';
+import { writerOf } from '../../../../../lib/callers.ts';
 import { context } from '../../../../../lib/context.ts';
-import { AppError } from '../../../../../lib/errors.ts';
-import { answering, answerJson, clientIp, readJson, requireOwnOrigin } from '../../../../../lib/http.ts';
-import { readSession } from '../../../../../lib/sessions.ts';
-import { startJsapiTrade } from '../../../../../lib/trades.ts';
+import { answering, answerJson, clientIp, readJson } from '../../../../../lib/http.ts';
+import { startTrade } from '../../../../../lib/trades.ts';
+import { wayOf, ways } from '../../../../../lib/ways.ts';
+import { qrRegion } from '../../../../(shop)/pay/regions.ts';
 
-const payInput = z.strictObject({ trade_type: z.enum(['JSAPI', 'NATIVE', 'APP', 'MWEB']) });
+const payInput = z.strictObject({ trade_type: z.enum(ways) });
 
 type Route = { params: Promise<{ order_no: string }> };
 
 export function POST(request: Request, route: Route): Promise<Response> {
   const ctx = context();
   return answering(ctx, request, async () => {
-    requireOwnOrigin(ctx, request);
+    const session = await writerOf(ctx, request);
     const { trade_type } = await readJson(request, payInput);
-    if (trade_type !== 'JSAPI') throw new AppError('product_not_opened', { field: 'trade_type' });
-    const session = await readSession(ctx, 'shopper', request);
-    if (session === undefined) throw new AppError('openid_required');
     const { order_no } = await route.params;
-    return answerJson(await startJsapiTrade(ctx, session, order_no, clientIp(ctx, request.headers)));
+    const payer = { session, payer_client_ip: clientIp(ctx, request.headers) };
+    const started = await startTrade(ctx, payer, order_no, wayOf(trade_type, session));
+    return answerJson('code_url' in started ? { ...started, code_svg: qrRegion(started.code_url) } : started);
   });
 }

@@ -1,0 +1,73 @@
+/**
+ * The settings that say how people may pay: opened products, the accounts of mini-program and APP, the keys of APP
+ * servers. Shapes only; the table they stand in, and reading the environment, is the business of `config.ts`.
+ */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+
+/** WeChat's products by the name a trade has; a mini-program's is JSAPI there, and a product of its own here. */
+export const products = ['JSAPI', 'NATIVE', 'MWEB', 'APP', 'MINIPROGRAM', 'MICROPAY', 'FACEPAY'] as const;
+export type Product = (typeof products)[number];
+
+const list = (text: string): string[] =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+export const productList = z
+  .string()
+  .default('JSAPI')
+  .transform(list)
+  .pipe(
+    z.array(z.enum(products, `some of ${products.join(', ')}, with commas between`)).min(1, 'at least one'),
+  );
+
+/** A server that may order for its APP's users. Only the key's hash is kept. */
+export interface AppClient {
+  name: string;
+  key_sha256: Buffer;
+}
+
+const appKey = /^([a-z0-9-]{1,32}):([A-Za-z0-9_-]{32,128})$/;
+
+/** `name:key,name:key`; one name may have two keys while the key is changed. */
+export const appClients = z
+  .string()
+  .transform((text, issues): AppClient[] => {
+    const clients = list(text).flatMap((part) => {
+      const [, name, key] = appKey.exec(part) ?? [];
+      if (name === undefined || key === undefined) return [];
+      return [{ name, key_sha256: createHash('sha256').update(key).digest() }];
+    });
+    if (clients.length > 0 && clients.length === list(text).length) return clients;
+    issues.addIssue({ code: 'custom', message: 'name:key, the key of 32 to 128 letters, digits, _ or -' });
+    return z.NEVER;
+  })
+  .optional();
+
+interface WaySettings {
+  WECHAT_PRODUCTS?: readonly Product[];
+  WECHAT_MINI_APPID?: string | undefined;
+  WECHAT_MINI_SECRET?: string | undefined;
+  WECHAT_APP_APPID?: string | undefined;
+  APP_API_KEYS?: readonly AppClient[] | undefined;
+}
+
+/** What an opened product needs beside itself. */
+export function checkWays(
+  config: WaySettings,
+  fault: (setting: keyof WaySettings, text: string) => void,
+): void {
+  const needed = {
+    MINIPROGRAM: ['WECHAT_MINI_APPID', 'WECHAT_MINI_SECRET'],
+    APP: ['WECHAT_APP_APPID', 'APP_API_KEYS'],
+  } as const;
+  for (const product of ['MINIPROGRAM', 'APP'] as const) {
+    if (config.WECHAT_PRODUCTS?.includes(product) !== true) continue;
+    for (const name of needed[product]) {
+      if (config[name] === undefined)
+        fault(name, `is missing; WECHAT_PRODUCTS opens ${product}, which needs it`);
+    }
+  }
+}
