@@ -1,5 +1,6 @@
 // `npm run reconcile -- --date YYYY-MM-DD [--json]`: fetches and compares one day's bill by hand, telling how far it
 // is. A second run of a day changes nothing. Exit 0: equal; 1: differences; 2: no bill to compare.
+import './small_heap.ts';
 import { parseArgs } from 'node:util';
 import { ConfigError, readConfig } from '../lib/config.ts';
 import { createContext } from '../lib/context.ts';

@@ -1,5 +1,6 @@
 // npm run worker: works on the queues until it is told to stop; then takes no new job, finishes the running ones
 // within ten seconds, and leaves the rest to another worker. Refuses to start on a wrong setting.
+import './small_heap.ts';
 import { context } from '../lib/context.ts';
 import { startWorker } from '../lib/jobs.ts';
 import { loadEnvironmentFiles } from './environment_files.ts';

@@ -1,5 +1,6 @@
 // The process whose seconds and memory are measured: imports a bill by the shop's own code, or copies a CSV of the same
 // rows into an equal table and does nothing else. `import FILE DATE` or `copy FILE`; says one line of JSON.
+import '../small_heap.ts';
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
