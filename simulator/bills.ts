@@ -172,6 +172,29 @@ function summaryOf(rows: Row[]): Record<string, string> {
   };
 }
 
+/** A paid order of a counter that was reversed: like a refund of all of it, in the state REVOKED. */
+function reversalRow(order: Order, at_ms: number): Row {
+  const { total_fen = 0 } = order.payment ?? {};
+  return {
+    ...paymentRow(order),
+    交易时间: billTime(at_ms),
+    交易状态: 'REVOKED',
+    应结订单金额: '0.00',
+    代金券金额: '0.00',
+    退款申请时间: billTime(at_ms),
+    退款成功时间: billTime(at_ms),
+    微信退款单号: order.revoked_refund_id ?? '',
+    商户退款单号: order.out_trade_no,
+    退款金额: yuan(total_fen),
+    充值券退款金额: yuan(order.payment?.coupon_fen ?? 0),
+    退款类型: 'ORIGINAL',
+    退款状态: 'SUCCESS',
+    手续费: yuan(-feeFen(total_fen), 5),
+    订单金额: '0.00',
+    申请退款金额: yuan(total_fen),
+  };
+}
+
 /** The bill of one merchant's day, with the armed faults worked in; undefined when nothing happened. */
 export function tradeBill(
   platform: Platform,
@@ -188,6 +211,10 @@ export function tradeBill(
     if (order.mch_id !== mch_id || payment === undefined) continue;
     if (type !== 'REFUND' && within(payment.paid_at_ms)) {
       dated.push({ at_ms: payment.paid_at_ms, row: paymentRow(order) });
+    }
+    const { revoked_at_ms } = order;
+    if (type !== 'SUCCESS' && revoked_at_ms !== undefined && within(revoked_at_ms)) {
+      dated.push({ at_ms: revoked_at_ms, row: reversalRow(order, revoked_at_ms) });
     }
   }
   if (type !== 'SUCCESS') {

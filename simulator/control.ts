@@ -22,6 +22,7 @@ const STATUS: Record<string, number> = {
   BUYER_MISMATCH: 403,
   NOAUTH: 403,
   ORDERREVERSED: 409,
+  USERPAYING: 409,
 };
 
 export function bodyOf(call: Call): Record<string, unknown> {

@@ -6,12 +6,18 @@ import type { Answer, Call } from './http.ts';
 import { Refusal } from './orders.ts';
 import { accountOf, merchantOf, type Platform } from './platform.ts';
 import { type SignType, signedV2, spoiled, verifiesV2 } from './sign_v2.ts';
-import type { Merchant } from './store.ts';
+import type { Merchant, SubMerchant } from './store.ts';
 import { type Fields, readXml, writeXml } from './xml.ts';
 
 const BODY_CAP_BYTES = 64 * 1024;
 
-export type Verified = { fields: Fields; merchant: Merchant; sign_type: SignType };
+export type Verified = {
+  fields: Fields;
+  merchant: Merchant;
+  /** Whom a service provider acts for. */
+  sub?: SubMerchant;
+  sign_type: SignType;
+};
 
 /** Thrown inside a door to answer at level 1. */
 export class Unheard extends Error {

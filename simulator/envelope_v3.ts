@@ -99,12 +99,21 @@ const TRANSLATED: Record<string, [number, string]> = {
   BIZERR_NEED_RETRY: [500, 'BIZ_ERR_NEED_RETRY'],
   USER_ACCOUNT_ABNORMAL: [403, 'USER_ACCOUNT_ABNORMAL'],
   FREQUENCY_LIMITED: [429, 'FREQUENCY_LIMITED'],
+  AUTHCODEEXPIRE: [403, 'AUTH_CODE_EXPIRE'],
+  AUTH_CODE_ERROR: [400, 'AUTH_CODE_INVALID'],
+  USERPAYING: [202, 'USERPAYING'],
+  ORDERREVERSED: [400, 'ORDER_REVERSED'],
+  BANKERROR: [500, 'BANK_ERROR'],
+  BUYER_MISMATCH: [400, 'INVALID_REQUEST'],
+  TRADE_ERROR: [403, 'TRADE_ERROR'],
 };
 
 /** The same refusal in API v3's words; what has no translation is a 400 under its own name. */
 export function translated(refusal: Refusal): RefusalV3 {
   const [status, code] = TRANSLATED[refusal.code] ?? [400, refusal.code];
-  return new RefusalV3(status, code, refusal.text, refusal.why);
+  const text =
+    code === 'NO_AUTH' ? '商户号该产品权限未开通，请前往商户平台>产品中心检查后重试' : refusal.text;
+  return new RefusalV3(status, code, text, refusal.why);
 }
 
 /** A JSON answer to be signed; undefined is a 204. */

@@ -67,6 +67,19 @@ export const FAULTS: Record<string, FaultDefinition> = {
     door: '/pay/closeorder',
     parameters: { openid: '' },
   },
+  userpaying: call('付款码要求输入密码', 'A charge at a counter asks for the password, whatever the amount.'),
+  userpaying_forever: call(
+    '付款码一直支付中',
+    'A charge at a counter asks for the password, and the prompt never ends; only a reversal does.',
+  ),
+  bank_error: {
+    ...call('银行系统异常', 'A charge at a counter answers BANKERROR; paid all the same with done:true.'),
+    parameters: { done: false },
+  },
+  reverse_recall: {
+    ...call('撤销要求重试', 'A reversal answers SYSTEMERROR with recall Y; carried out only with done:true.'),
+    parameters: { done: false },
+  },
   h5_other_ip: {
     ...call('H5 网关认为 IP 变了', "The H5 gate sees another address than the order's, and refuses."),
     door: '/cgi-bin/mmpayweb-bin/checkmweb',

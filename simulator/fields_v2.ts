@@ -37,6 +37,8 @@ const MOST_BYTES: Record<string, number> = {
   limit_pay: 32,
   openid: 128,
   scene_info: 256,
+  auth_code: 128,
+  face_code: 128,
 };
 
 const BODY_MOST_BYTES = 127;
@@ -45,6 +47,12 @@ const MOST_FEN = 2 ** 31 - 1;
 /** The first fault of a unified order's fields, in the order WeChat is taken to look: missing, then malformed. */
 export function unifiedorderFault(f: Fields, strict: boolean): FieldFault | undefined {
   return missing(f) ?? tooLong(f) ?? malformed(f, strict);
+}
+
+/** The first fault of a charge at a counter; `own` are the fields that stand for the payer. */
+export function counterFault(f: Fields, strict: boolean, own: string[]): FieldFault | undefined {
+  const required = REQUIRED.filter((name) => name !== 'notify_url' && name !== 'trade_type');
+  return lacking(f, [...required, ...own]) ?? tooLong(f) ?? goodsFault(f, strict);
 }
 
 /** Whether a required field is absent or empty. */
@@ -89,6 +97,11 @@ function tooLong(f: Fields): FieldFault | undefined {
 }
 
 function malformed(f: Fields, strict: boolean): FieldFault | undefined {
+  return goodsFault(f, strict) ?? notifyUrl(f.notify_url ?? '', strict) ?? tradeType(f);
+}
+
+/** What every way of paying says of the goods, the amount and the time. */
+function goodsFault(f: Fields, strict: boolean): FieldFault | undefined {
   const bytes = Buffer.byteLength(f.body ?? '', 'utf8');
   if (bytes > BODY_MOST_BYTES) {
     return observed(
@@ -114,10 +127,8 @@ function malformed(f: Fields, strict: boolean): FieldFault | undefined {
   }
   return (
     outTradeNo(f, strict) ??
-    notifyUrl(f.notify_url ?? '', strict) ??
     times(f) ??
     currency(f) ??
-    tradeType(f) ??
     jsonField(f, 'detail') ??
     jsonField(f, 'scene_info') ??
     choice(f, 'limit_pay', ['no_credit']) ??

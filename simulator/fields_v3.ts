@@ -132,6 +132,32 @@ export const JSAPI_ORDER: Schema = {
 export const NATIVE_ORDER: Schema = { ...ORDER, scene_info: sceneInfo(false) };
 export const APP_ORDER: Schema = NATIVE_ORDER;
 export const H5_ORDER: Schema = { ...ORDER, scene_info: sceneInfo(true) };
+const { time_expire: _expire, notify_url: _notify, ...COUNTER } = ORDER;
+export const CODEPAY: Schema = {
+  ...COUNTER,
+  payer: {
+    kind: 'object',
+    label: '支付者',
+    required: true,
+    members: { auth_code: needed('付款码', 128) },
+  },
+  scene_info: {
+    kind: 'object',
+    label: '场景信息',
+    required: true,
+    members: {
+      device_id: text('商户端设备号', 32),
+      device_ip: text('商户端设备IP', 45),
+      store_info: {
+        kind: 'object',
+        label: '商户门店信息',
+        required: true,
+        members: { id: text('门店编号', 32), out_id: text('商户侧门店编号', 256) },
+      },
+    },
+  },
+};
+export const REVERSE: Schema = { appid: needed('公众账号ID', 32), mchid: needed('直连商户号', 32) };
 export const CLOSE: Schema = { mchid: needed('直连商户号', 32) };
 
 export const REFUND: Schema = {

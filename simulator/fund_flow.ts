@@ -28,6 +28,11 @@ function flowsOf(platform: Platform, entry: LedgerEntry): Flow[] {
     const fee = { ...shared, name: '扣除交易手续费', kind: '扣除交易手续费', fen: -fee_fen, note: '' };
     return fee_fen === 0 ? [paid] : [paid, fee];
   }
+  if (entry.kind === 'reversal') {
+    const shared = { at_ms: entry.at_ms, number: entry.refund_id ?? '', voucher: entry.out_trade_no };
+    const fen = feeFen(entry.amount_fen) - entry.amount_fen;
+    return [{ ...shared, name: '退款', kind: '退款', fen, note: '撤销订单' }];
+  }
   const refund = findRefund(platform, entry.mch_id, entry.out_refund_no ?? '');
   const order = platform.store.state.orders[orderKey(entry.mch_id, entry.out_trade_no)];
   if (refund === undefined || order === undefined)

@@ -105,6 +105,8 @@ export type PayOptions = {
   coupon_fen?: number;
   /** The payer was already at the password panel when the order ran out or was closed. */
   late?: boolean;
+  /** A counter's code is being charged now. */
+  charged?: boolean;
 };
 
 /** Takes the money: balance, ledger, order and notification in one step. Refuses as the payer would see it. */
@@ -127,6 +129,18 @@ export function payOrder(
   }
   if (order.state === 'REVOKED') {
     throw new Refusal('ORDERREVERSED', '该订单已撤销', `${order.out_trade_no} was reversed`);
+  }
+  const { prompt } = order;
+  if (order.state === 'USERPAYING' && prompt?.never_ends) {
+    throw new Refusal('USERPAYING', '需要用户输入支付密码', 'the fault userpaying_forever holds the prompt');
+  }
+  const counter = order.trade_type === 'MICROPAY' || order.trade_type === 'FACEPAY';
+  if (counter && order.state === 'NOTPAY' && options.charged !== true) {
+    throw new Refusal(
+      'INVALID_REQUEST',
+      '没有待确认的付款',
+      `${order.out_trade_no} is charged by a code: this payer is asked for nothing`,
+    );
   }
   const asked = order.state === 'USERPAYING' && order.prompt?.openid === user.openid;
   if (order.state !== 'NOTPAY' && !asked && !(order.state === 'CLOSED' && options.late === true)) {

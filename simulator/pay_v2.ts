@@ -8,11 +8,12 @@ import { paymentFields } from './notify_v2.ts';
 import { closeOrder, findByTransaction, findOrder, payerFor, payOrder, Refusal } from './orders.ts';
 import { placeOrder, type Wanted } from './placing.ts';
 import { userOf } from './platform.ts';
+import { needProduct } from './products.ts';
 import type { Order, TradeState, TradeType } from './store.ts';
 import { parseBeijing14 } from './time.ts';
 
 /** Left out of the comparison when a number comes again. */
-const NOT_COMPARED: ReadonlySet<string> = new Set([
+export const NOT_COMPARED: ReadonlySet<string> = new Set([
   'nonce_str',
   'sign',
   'sign_type',
@@ -21,12 +22,10 @@ const NOT_COMPARED: ReadonlySet<string> = new Set([
 ]);
 
 const unifiedorder = door(async (platform, call, verified) => {
-  const { fields: f, merchant, sign_type } = verified;
+  const { fields: f, merchant, sub, sign_type } = verified;
   heed(unifiedorderFault(f, platform.strict));
   const trade_type = f.trade_type as TradeType;
-  if (!merchant.products.includes(trade_type)) {
-    throw new Refusal('NOAUTH', '商户无此接口权限', `${merchant.mch_id} has not opened ${trade_type}`);
-  }
+  needProduct(merchant, sub, trade_type);
   const appid = f.appid ?? '';
   const openid = trade_type === 'JSAPI' ? (f.openid ?? '') : '';
   if (openid !== '' && userOf(platform, openid, appid) === undefined) {
@@ -83,7 +82,7 @@ const STATE_TEXT: Record<TradeState, string> = {
   PAYERROR: '支付失败，请重新下单支付',
 };
 
-const orderquery = door((platform, call, verified) => {
+export const orderquery = door((platform, call, verified) => {
   const { fields: f, merchant } = verified;
   heed(lacking(f, ['nonce_str']));
   heed(numberFault(f));

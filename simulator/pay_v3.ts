@@ -8,12 +8,13 @@ import type { Call } from './http.ts';
 import { closeOrder, findByTransaction, findOrder, payerFor, payOrder, Refusal } from './orders.ts';
 import { placeOrder, type Wanted } from './placing.ts';
 import { accountOf, type Platform, userOf } from './platform.ts';
-import type { Order, Prepay, TradeState, TradeType } from './store.ts';
+import { needProduct } from './products.ts';
+import type { Merchant, Order, Prepay, TradeState, TradeType } from './store.ts';
 import { beijingIso } from './time.ts';
 
 const LONGEST_MS = 15 * 24 * 3600 * 1000;
 
-function word(body: Record<string, unknown>, ...path: string[]): string {
+export function word(body: Record<string, unknown>, ...path: string[]): string {
   let value: unknown = body;
   for (const name of path) {
     value =
@@ -46,7 +47,7 @@ function expiry(text: string, now_ms: number): number | undefined {
 }
 
 /** Two requests for one number are compared by these. */
-function compared(body: Record<string, unknown>, trade_type: TradeType): Record<string, string> {
+export function compared(body: Record<string, unknown>, trade_type: TradeType): Record<string, string> {
   const { amount: _amount, payer: _payer, scene_info: _scene, ...rest } = body;
   return {
     ...Object.fromEntries(
@@ -60,17 +61,18 @@ function compared(body: Record<string, unknown>, trade_type: TradeType): Record<
   };
 }
 
+/** Refuses an appid nobody has, or that this merchant has not bound. */
+export function needBoundAppid(platform: Platform, merchant: Merchant, appid: string): void {
+  if (accountOf(platform, appid) !== undefined && merchant.appids.includes(appid)) return;
+  const why = `appid ${appid} is not bound to mchid ${merchant.mch_id}`;
+  throw new RefusalV3(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配，请检查后再试', why);
+}
+
 function wantedOrder(platform: Platform, heard: Heard, trade_type: TradeType): Wanted {
   const { body, merchant } = heard;
   const appid = word(body, 'appid');
-  if (accountOf(platform, appid) === undefined || !merchant.appids.includes(appid)) {
-    const why = `appid ${appid} is not bound to mchid ${merchant.mch_id}`;
-    throw new RefusalV3(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配，请检查后再试', why);
-  }
-  if (!merchant.products.includes(trade_type)) {
-    const text = '商户号该产品权限未开通，请前往商户平台>产品中心检查后重试';
-    throw new RefusalV3(403, 'NO_AUTH', text, `${merchant.mch_id} has not opened ${trade_type}`);
-  }
+  needBoundAppid(platform, merchant, appid);
+  needProduct(merchant, undefined, trade_type);
   const openid = word(body, 'payer', 'openid');
   if (openid !== '' && userOf(platform, openid, appid) === undefined) {
     const elsewhere = userOf(platform, openid) !== undefined;
@@ -201,7 +203,7 @@ function queried(platform: Platform, call: Call, order: Order | undefined, numbe
   return plain(200, transactionV3(order, stale !== undefined));
 }
 
-function numberFault(number: string): void {
+export function numberFault(number: string): void {
   const bytes = Buffer.byteLength(number, 'utf8');
   const head = '输入源“/uri_template/out_trade_no”映射到值字段“商户订单号”字符串规则校验失败，';
   const bad = (rest: string, value: unknown) =>

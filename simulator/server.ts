@@ -11,8 +11,10 @@ import { cgiBin } from './cgi_bin.ts';
 import { clientCalls } from './client_calls.ts';
 import { createClock } from './clock.ts';
 import { control } from './control.ts';
+import { controlCounter } from './control_counter.ts';
 import { controlMerchant } from './control_merchant.ts';
 import { controlMoney } from './control_money.ts';
+import { counterV2 } from './counter_v2.ts';
 import { DEMO_SEED, demoState, shopSettings } from './demo.ts';
 import { dispatch } from './dispatch.ts';
 import { createFaults } from './faults.ts';
@@ -106,6 +108,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     refundV2,
     billV2,
     shorturlV2,
+    counterV2,
     h5Gate,
     v3,
     oauthPage,
@@ -117,6 +120,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     controlMoney,
     controlAccount,
     controlMerchant,
+    controlCounter,
     cashier,
     clientCalls,
     miniProgramControl,

@@ -30,6 +30,10 @@ export function showOrder(platform: Platform, given: Order) {
     made_at: beijingIso(order.made_at_ms),
     expires_at: beijingIso(order.expires_at_ms),
     closed_by: order.closed_by,
+    prompt: order.prompt && { ...order.prompt, until: beijingIso(order.prompt.until_ms) },
+    revoked_at: order.revoked_at_ms === undefined ? undefined : beijingIso(order.revoked_at_ms),
+    sub_mch_id: order.sub_mch_id,
+    sub_appid: order.sub_appid,
     ...(payment === undefined
       ? {}
       : {

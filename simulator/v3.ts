@@ -2,13 +2,14 @@
 
 import { BILL_ROUTES } from './bill_v3.ts';
 import { CERTIFICATE_ROUTES } from './certificates_v3.ts';
+import { CODEPAY_ROUTES } from './codepay_v3.ts';
 import { serve } from './envelope_v3.ts';
 import type { Family } from './http.ts';
 import { PAY_ROUTES } from './pay_v3.ts';
 import { REFUND_ROUTES } from './refund_v3.ts';
 import { spoiled } from './sign_v2.ts';
 
-const ROUTES = [...PAY_ROUTES, ...REFUND_ROUTES, ...BILL_ROUTES, ...CERTIFICATE_ROUTES];
+const ROUTES = [...PAY_ROUTES, ...CODEPAY_ROUTES, ...REFUND_ROUTES, ...BILL_ROUTES, ...CERTIFICATE_ROUTES];
 const door = serve(ROUTES);
 
 /** Paths without a variable part stand by themselves, so that a fault can be bound to them by their last word. */
@@ -17,6 +18,7 @@ const NAMED = [
   '/v3/pay/transactions/native',
   '/v3/pay/transactions/app',
   '/v3/pay/transactions/h5',
+  '/v3/pay/transactions/codepay',
   '/v3/refund/domestic/refunds',
   '/v3/certificates',
   '/v3/bill/tradebill',

@@ -1,0 +1,70 @@
+// The API v3 routes of a payment code: charge and reverse. What they do to an order is decided in counter.ts.
+
+import { charge, reverse } from './counter.ts';
+import { type Heard, plain, RefusalV3, type Route } from './envelope_v3.ts';
+import { CODEPAY, REVERSE } from './fields_v3.ts';
+import type { Call } from './http.ts';
+import { findOrder } from './orders.ts';
+import { compared, needBoundAppid, numberFault, transactionV3, word } from './pay_v3.ts';
+import type { Platform } from './platform.ts';
+import { needProduct } from './products.ts';
+
+function codepay(platform: Platform, call: Call, heard: Heard) {
+  const { body, merchant } = heard;
+  const appid = word(body, 'appid');
+  needBoundAppid(platform, merchant, appid);
+  needProduct(merchant, undefined, 'MICROPAY');
+  call.out_trade_no = word(body, 'out_trade_no');
+  const order = charge(
+    platform,
+    {
+      mch_id: merchant.mch_id,
+      appid,
+      out_trade_no: word(body, 'out_trade_no'),
+      trade_type: 'MICROPAY',
+      api: 'v3',
+      sign_type: merchant.sign_type,
+      total_fen: Number(word(body, 'amount', 'total')),
+      fee_type: word(body, 'amount', 'currency') || 'CNY',
+      body: word(body, 'description'),
+      attach: word(body, 'attach'),
+      device_info: word(body, 'scene_info', 'device_id'),
+      notify_url: '',
+      client_ip: word(body, 'scene_info', 'device_ip'),
+      openid: '',
+      request: compared(body, 'MICROPAY'),
+      time_expire_ms: undefined,
+    },
+    word(body, 'payer', 'auth_code'),
+    'MICROPAY',
+    call,
+    call.note.faults,
+  );
+  return plain(200, transactionV3(order));
+}
+
+function reversing(platform: Platform, call: Call, heard: Heard) {
+  const [out_trade_no = ''] = heard.named;
+  const { body, merchant } = heard;
+  numberFault(out_trade_no);
+  needBoundAppid(platform, merchant, word(body, 'appid'));
+  call.out_trade_no = out_trade_no;
+  const order = findOrder(platform, merchant.mch_id, out_trade_no);
+  if (order === undefined || order.sub_mch_id !== undefined) {
+    throw new RefusalV3(404, 'ORDER_NOT_EXIST', '订单不存在', `no order ${out_trade_no} of this merchant`);
+  }
+  reverse(platform, order);
+  return plain(200, { appid: order.appid, mchid: order.mch_id, out_trade_no });
+}
+
+const ORDERS = '/v3/pay/transactions';
+
+export const CODEPAY_ROUTES: Route[] = [
+  { method: 'POST', path: new RegExp(`^${ORDERS}/codepay$`), schema: CODEPAY, handle: codepay },
+  {
+    method: 'POST',
+    path: new RegExp(`^${ORDERS}/out-trade-no/([^/]+)/reverse$`),
+    schema: REVERSE,
+    handle: reversing,
+  },
+];
