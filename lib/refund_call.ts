@@ -6,7 +6,7 @@ import { speechColumns } from './accounts.ts';
 import type { Context } from './context.ts';
 import { addEvent, asWechatError, type EventSource, exchangeData } from './events.ts';
 import { enqueue } from './queues.ts';
-import { type RefundVerdict, settleRefund } from './refunds.ts';
+import { type RefundVerdict, settleRefund } from './settle_refund.ts';
 import type { PlaceRefund, ReportedRefund } from './wechat/index.ts';
 
 /** Refusals that pass by themselves, with a top-up or with a certificate: the same number is sent again later. */

@@ -3,7 +3,8 @@
  * spliced ones move nothing; a refund made in WeChat's console enters our books.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { refundSums, settleRefund } from '../../lib/refunds.ts';
+import { refundSums } from '../../lib/refunds.ts';
+import { settleRefund } from '../../lib/settle_refund.ts';
 import { type Counter, openCounter, type Shopper } from '../setup/counter.ts';
 import {
   followed,
