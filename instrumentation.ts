@@ -1,16 +1,9 @@
 /**
- * Next runs this once before the first request. A process with a wrong setting must not stay up answering 500: it
- * says what is wrong, all of it, and leaves.
+ * Next runs this once before the first request, and compiles it for its edge runtime as well, which has neither files
+ * nor a process to end: what a server does stands in a file of its own, which only a server imports.
  */
 export async function register(): Promise<void> {
-  // Next compiles this file for its edge runtime too, which has no files to read settings from.
-  if (process.env.NEXT_RUNTIME !== 'nodejs') return;
-  const { config, ConfigError } = await import('./lib/config.ts');
-  try {
-    config();
-  } catch (thrown) {
-    if (!(thrown instanceof ConfigError)) throw thrown;
-    console.error(thrown.message);
-    process.exit(1);
+  if (process.env.NEXT_RUNTIME === 'nodejs') {
+    await import('./instrumentation_node.ts');
   }
 }
