@@ -24,6 +24,13 @@ export const auditActions = [
   'statement',
   'statement_refused',
   'difference_explained',
+  'charge',
+  'charge_refused',
+  'reverse',
+  'reverse_refused',
+  'face_auth',
+  'red_packet',
+  'red_packet_refused',
 ] as const;
 export type AuditAction = (typeof auditActions)[number];
 

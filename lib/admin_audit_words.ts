@@ -31,6 +31,15 @@ const codes: Record<string, string> = {
   order_closed: '订单早已关闭',
   bill_too_early: '账单还没有出',
   busy: '另一次核对正在进行',
+  auth_code_form: '不是付款码',
+  auth_code_used: '付款码已用过',
+  charge_key_reused: '请求重复而金额不同',
+  reverse_too_early: '提交不到 15 秒',
+  not_reversible: '已有结果',
+  product_not_opened: '没有开通',
+  red_packet_amount: '每个红包 1 至 200 元',
+  red_packet_limit: '超过当天限额',
+  red_packet_key_reused: '请求重复而金额不同',
 };
 
 const outcomes: Record<string, string> = {
@@ -54,9 +63,11 @@ export function auditInWords({ action, data }: Pick<AuditRow, 'action' | 'data'>
   const fields = fieldsOf(data);
   const text = (name: string): string | undefined =>
     typeof fields[name] === 'string' ? String(fields[name]) : undefined;
-  const { refund_fen, made, before, after, differences, settled } = fields;
+  const { refund_fen, total_fen, total_num, made, before, after, differences, settled } = fields;
   const parts: (string | undefined)[] = [
     typeof refund_fen === 'number' ? formatFen(refund_fen) : undefined,
+    typeof total_fen === 'number' && total_fen > 0 ? formatFen(total_fen) : undefined,
+    typeof total_num === 'number' && total_num > 1 ? `${total_num} 人分` : undefined,
     wordOf(codes, text('code')),
     wordOf(outcomes, text('outcome')),
     moved(before, after),
@@ -68,6 +79,8 @@ export function auditInWords({ action, data }: Pick<AuditRow, 'action' | 'data'>
     text('note') === undefined ? undefined : `说明：${text('note')}`,
     made === false ? '此前已有，没有再做' : undefined,
     text('out_refund_no') === undefined ? undefined : `退款单号 ${text('out_refund_no')}`,
+    text('mch_billno') === undefined ? undefined : `红包单号 ${text('mch_billno')}`,
+    text('act_name') === undefined ? undefined : `活动：${text('act_name')}`,
     text('out_trade_no') === undefined ? undefined : `商户单号 ${text('out_trade_no')}`,
   ];
   return parts.filter((part) => part !== undefined && part !== '').map(String);

@@ -21,6 +21,9 @@ export const eventWords: Record<EventKind, { title: string; tone: Tone }> = {
   unified_order: { title: '向微信下单', tone: 'waiting' },
   query: { title: '向微信查询', tone: 'waiting' },
   close: { title: '请微信关单', tone: 'waiting' },
+  charge: { title: '提交付款码或刷脸', tone: 'waiting' },
+  payer_asked: { title: '等待顾客输入密码', tone: 'waiting' },
+  reverse: { title: '请微信撤销', tone: 'waiting' },
   bridge_result: { title: '顾客微信返回', tone: 'plain' },
   paid: { title: '已支付入账', tone: 'good' },
   paid_late: { title: '关闭后到账（多收款）', tone: 'bad' },
@@ -109,6 +112,10 @@ export const differenceWords: Record<DifferenceKind, { title: string; hint: stri
   },
   fee: { title: '手续费与费率不符', hint: '手续费和“金额 × 费率”相差超过半分：请在商户平台核对签约费率。' },
   foreign: { title: '别的商户号的账', hint: '这一行不属于我方商户号：请核对商户号配置。' },
+  flow: {
+    title: '资金账单与交易账单不符',
+    hint: '同一天资金账单的合计和交易账单对不上：请在商户平台核对当天的资金流水，必要时联系微信支付。',
+  },
   repeated: { title: '账单中重复出现', hint: '同一单号在账单里出现多次：请联系微信支付核实是否重复扣款。' },
 };
 
@@ -121,6 +128,7 @@ export const evidenceWords: Record<EvidenceField, string> = {
   rate: '费率',
   mch_id: '商户号',
   appid: 'appid',
+  flow: '合计',
 };
 
 export const dayLookWords: Record<DayLook, string> = {
@@ -136,6 +144,11 @@ export const dayLookWords: Record<DayLook, string> = {
 /** Why a bill was not read, as a statement keeps it; what has no words of ours stays as it is. */
 export function problemInWords(problem: string): string {
   if (problem === 'WeChat is still making the bill') return '微信还在生成账单，稍后系统会自动再取。';
+  if (problem === 'WeChat is still making the fund flow') return '微信还在生成资金账单，稍后系统会自动再取。';
+  if (problem === 'WeChat now says there is no bill; the one kept before stands')
+    return '微信现在说这一天没有账单；以先前留存的账单为准。';
+  if (problem === 'WeChat now says there is no bill; what it sent before was none')
+    return '微信现在说这一天没有账单；先前发来的文件不是账单。';
   const columns = /^unknown columns: (.*)$/.exec(problem)?.[1];
   if (columns !== undefined) return `账单有不认识的列（不影响核对）：${columns}`;
   const [, code, message] = /^([A-Z0-9_]+): (.*)$/s.exec(problem) ?? [];
@@ -158,6 +171,13 @@ export const auditWords: Record<AuditAction, string> = {
   statement: '核对账单',
   statement_refused: '核对被拒',
   difference_explained: '说明差异',
+  charge: '柜台收款',
+  charge_refused: '收款被拒',
+  reverse: '撤销收款',
+  reverse_refused: '撤销被拒',
+  face_auth: '刷脸设备授权',
+  red_packet: '发红包',
+  red_packet_refused: '发红包被拒',
 };
 
 const bridgeWords: Record<string, string> = {

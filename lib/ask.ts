@@ -20,7 +20,10 @@ export type Asked =
 export interface AskableTrade extends TradeSpeech {
   out_trade_no: string;
   order_no: string;
+  trade_type: string;
   trade_state: HeldTradeState;
+  /** What WeChat said at last when it was asked to reverse the trade. */
+  reverse_answer: string | null;
 }
 
 /** Asks unless somebody did within `min_gap_ms`; 0 always asks. */
@@ -34,12 +37,13 @@ export async function askTrade(
     UPDATE trade SET asked_at = ${now}
     WHERE out_trade_no = ${out_trade_no}
       AND (asked_at IS NULL OR asked_at <= ${new Date(now.getTime() - min_gap_ms)})
-    RETURNING out_trade_no, order_no, api_version, sign_type, appid, sub_mch_id, sub_appid, trade_state`);
+    RETURNING out_trade_no, order_no, api_version, sign_type, appid, sub_mch_id, sub_appid, trade_type,
+      trade_state, reverse_answer`);
   if (trade === undefined) return { outcome: 'recently' };
 
   let told: QueriedTrade;
   try {
-    told = await ctx.payFor(trade).queryTrade(out_trade_no);
+    told = await query(ctx, trade);
   } catch (thrown) {
     const error = asWechatError(thrown);
     await addEvent(ctx.db, {
@@ -52,7 +56,11 @@ export async function askTrade(
     });
     return { outcome: error.code === 'ORDERNOTEXIST' ? 'not_found' : 'unknown' };
   }
-  const { verdict, differs } = await ctx.settle({ source: 'query', report: told.report });
+  const { verdict, differs } = await ctx.settle({
+    source: 'query',
+    report: told.report,
+    after_reverse: trade.reverse_answer === 'refused',
+  });
   await addEvent(ctx.db, {
     at: ctx.now(),
     order_no: trade.order_no,
@@ -65,6 +73,17 @@ export async function askTrade(
     ctx.log.error({ out_trade_no, differs }, 'WeChat describes this trade otherwise than we do');
   }
   return { outcome: 'told', said: told.report.trade_state };
+}
+
+/** What WeChat says of the trade; that money it took went back with a reversal is what makes a trade reversed. */
+async function query(ctx: Context, trade: AskableTrade): Promise<QueriedTrade> {
+  const pay = ctx.payFor(trade);
+  const told =
+    trade.trade_type === 'FACEPAY' && pay.counter !== undefined
+      ? await pay.counter.queryFaceTrade(trade.out_trade_no)
+      : await pay.queryTrade(trade.out_trade_no);
+  if (trade.reverse_answer !== 'done' || told.report.trade_state !== 'REFUND') return told;
+  return { ...told, report: { ...told.report, trade_state: 'REVOKED' } };
 }
 
 /**

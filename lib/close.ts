@@ -7,6 +7,7 @@ import { type AskableTrade, askTrade } from './ask.ts';
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
 import { addEvent, asWechatError, type EventSource, exchangeData } from './events.ts';
+import { isCounterTrade, reverseTrade } from './reverse.ts';
 import { openTradeStates } from './states.ts';
 import type { ClosedTrade } from './wechat/index.ts';
 
@@ -20,10 +21,12 @@ export async function closeTrade(
   source: EventSource,
 ): Promise<CloseOutcome> {
   const first = await askTrade(ctx, out_trade_no, { source, min_gap_ms: 0 });
-  if (first.outcome === 'unknown') return 'unknown';
   const trade = await held(ctx, out_trade_no);
   if (trade.trade_state === 'SUCCESS' || trade.trade_state === 'REFUND') return 'paid';
   if (trade.trade_state !== 'NOTPAY' && trade.trade_state !== 'USERPAYING') return 'closed';
+  // What was charged at the counter cannot be closed, only reversed; for that WeChat need not have answered first.
+  if (isCounterTrade(trade.trade_type)) return reverseTrade(ctx, out_trade_no, source);
+  if (first.outcome === 'unknown') return 'unknown';
 
   let closed: ClosedTrade;
   try {
@@ -92,6 +95,7 @@ async function held(ctx: Context, out_trade_no: string) {
       out_trade_no: true,
       order_no: true,
       ...speechColumns,
+      trade_type: true,
       trade_state: true,
       mch_id: true,
     },

@@ -419,6 +419,23 @@ export const settings = {
     example: '8000',
     purpose: 'How long one call to WeChat may take before its outcome counts as unknown.',
   },
+  COUNTER_WAIT_SECONDS: {
+    schema: z.coerce.number().int().min(30).max(60).default(40),
+    example: '40',
+    purpose:
+      'Counter (MICROPAY, FACEPAY): how long a payer may look for the password before the charge is reversed.',
+  },
+  RED_PACKET_DAILY_LIMIT_FEN: {
+    schema: z.coerce.number().int().min(0).max(100_000_000).default(0),
+    example: '50000',
+    purpose:
+      'Fen that operators may send as cash red packets in one Beijing day; 0: none. Needs 现金红包 and the certificate.',
+  },
+  RED_PACKET_DAILY_PER_PERSON: {
+    schema: z.coerce.number().int().min(1).max(10).default(3),
+    example: '3',
+    purpose: 'How many red packets one person may get in one Beijing day; WeChat itself allows ten.',
+  },
   GUITAI_ALLOW_SIMULATOR: {
     schema: yes,
     example: 'no',

@@ -7,9 +7,11 @@ import { workAccountMessage } from './account_work.ts';
 import { askTrade, nextAsk } from './ask.ts';
 import { expireOrder } from './close.ts';
 import type { Context } from './context.ts';
+import { followCharge } from './counter.ts';
 import { Prisma } from './db.ts';
 import { planOrderMessage, sendOrderMessage } from './order_messages.ts';
 import { enqueue, type JobData, type QueueName, queueSchema, queues } from './queues.ts';
+import { followRedPacket, openRedPacketStates } from './red_packets.ts';
 import { followRefund } from './refund_call.ts';
 import { refundSurplus } from './refunds.ts';
 import { dueDays, reconcileDay } from './statements.ts';
@@ -77,6 +79,20 @@ export const handlers: Handlers = {
     }
   },
 
+  async counter_follow(ctx, { out_trade_no }) {
+    const again_at = await followCharge(ctx, out_trade_no);
+    if (again_at !== undefined) {
+      await ctx.db.$executeRaw(enqueue('counter_follow', { out_trade_no }, out_trade_no, again_at));
+    }
+  },
+
+  async red_packet_follow(ctx, { mch_billno }) {
+    const again_at = await followRedPacket(ctx, mch_billno);
+    if (again_at !== undefined) {
+      await ctx.db.$executeRaw(enqueue('red_packet_follow', { mch_billno }, mch_billno, again_at));
+    }
+  },
+
   async surplus_refund(ctx, { out_trade_no }) {
     await refundSurplus(ctx, out_trade_no);
   },
@@ -139,6 +155,26 @@ export async function sweep(ctx: Context): Promise<void> {
   });
   for (const { out_refund_no } of refunds) {
     await ctx.db.$executeRaw(enqueue('refund_follow', { out_refund_no }, out_refund_no, now));
+  }
+  const packets = await ctx.db.red_packet.findMany({
+    where: { state: { in: [...openRedPacketStates] }, asked_at: { lt: ago(7 * 60) } },
+    select: { mch_billno: true },
+    take: 500,
+  });
+  for (const { mch_billno } of packets) {
+    await ctx.db.$executeRaw(enqueue('red_packet_follow', { mch_billno }, mch_billno, now));
+  }
+  const charges = await ctx.db.trade.findMany({
+    where: {
+      trade_type: { in: ['MICROPAY', 'FACEPAY'] },
+      trade_state: { in: [...openTradeStates] },
+      created_at: { lt: ago(2) },
+    },
+    select: { out_trade_no: true },
+    take: 500,
+  });
+  for (const { out_trade_no } of charges) {
+    await ctx.db.$executeRaw(enqueue('counter_follow', { out_trade_no }, out_trade_no, now));
   }
   const surplus = await ctx.db.trade.findMany({
     where: { surplus: { not: null }, refunds: { none: {} } },

@@ -1,7 +1,7 @@
 /**
  * Our own numbers: made and stored before anybody outside hears them, never guessable, never twice.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { beijingText } from './beijing.ts';
 
 /** Crockford's alphabet: no I, L, O, U, so that a number can be read over the telephone. */
@@ -26,3 +26,10 @@ export const newId: () => string = randomUUID;
 
 /** What one of our numbers looks like; anything else in an address is answered without asking the database. */
 export const numberPattern = /^\d{14}[0-9A-HJKMNP-TV-Z]{16}$/;
+
+/** Random decimal digits. */
+export function randomDigits(length: number): string {
+  let text = '';
+  while (text.length < length) text += String(randomInt(10));
+  return text;
+}

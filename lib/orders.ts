@@ -89,7 +89,8 @@ export async function placeOrder(ctx: Context, session: Session, input: OrderInp
   return { order_no, total_fen, expires_at };
 }
 
-async function priceItems(ctx: Context, wanted: OrderInput['items']) {
+/** The items as the shelf prices them now, one line per product; throws `no_such_product`. */
+export async function priceItems(ctx: Context, wanted: OrderInput['items']) {
   const quantities = new Map<string, number>();
   for (const { product_id, quantity } of wanted) {
     quantities.set(product_id, (quantities.get(product_id) ?? 0) + quantity);
@@ -164,7 +165,7 @@ export interface ShownOrder {
   open_trade: { out_trade_no: string; trade_state: HeldTradeState } | undefined;
 }
 
-/** One database round trip; undefined for a number that is not ours or does not exist. */
+/** One database round trip; undefined for a number that is not ours, does not exist, or was rung up at the counter. */
 export async function showOrder(
   ctx: Context,
   session: Session | undefined,
@@ -182,7 +183,7 @@ export async function showOrder(
         WHERE t.order_no = o.order_no AND t.surplus IS NOT NULL) AS surplus_fen,
       (SELECT coalesce(sum(r.refund_fen), 0)::int FROM refund r
         WHERE r.out_trade_no = o.paid_trade_no AND r.state = 'SUCCESS') AS refunded_fen
-    FROM "order" o WHERE o.order_no = ${order_no}`);
+    FROM "order" o WHERE o.order_no = ${order_no} AND o.origin = 'shop'`);
   if (row === undefined) return undefined;
   const { session_id, openid, open_trade, ...shown } = row;
   return {

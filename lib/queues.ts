@@ -25,6 +25,16 @@ export const queues = {
   order_paid: { unique: true, retry_limit: 50, retry_delay_s: 2, retry_delay_max_s: 300, expire_s: 60 },
   /** Send a refund, or ask what became of it, until it is final. */
   refund_follow: { unique: true, retry_limit: 50, retry_delay_s: 5, retry_delay_max_s: 600, expire_s: 60 },
+  /** Ask about an undecided charge of the counter; after the wait, reverse it. */
+  counter_follow: { unique: true, retry_limit: 50, retry_delay_s: 2, retry_delay_max_s: 60, expire_s: 60 },
+  /** Send a red packet, or ask what became of it, until it is final. */
+  red_packet_follow: {
+    unique: true,
+    retry_limit: 50,
+    retry_delay_s: 5,
+    retry_delay_max_s: 600,
+    expire_s: 60,
+  },
   /** Give back money that is more than was asked for, once per trade. */
   surplus_refund: { unique: true, retry_limit: 50, retry_delay_s: 5, retry_delay_max_s: 600, expire_s: 60 },
   /** Tell the buyer of a served order, once. */
@@ -46,6 +56,8 @@ export interface JobData {
   order_expire: { order_no: string };
   order_paid: { order_no: string };
   refund_follow: { out_refund_no: string };
+  counter_follow: { out_trade_no: string };
+  red_packet_follow: { mch_billno: string };
   surplus_refund: { out_trade_no: string };
   order_message: { order_no: string };
   account_message: { id: string };

@@ -23,6 +23,8 @@ export interface Evidence {
   report: TradeReport;
   /** Notifications only: the algorithm that verified; it must be the one the trade was placed with. */
   sign_type?: SignType;
+  /** The question was asked after WeChat had refused to reverse this trade. */
+  after_reverse?: boolean;
   /** Notifications only: the message itself, archived with its verdict in the same statement. */
   message?: ArchivedMessage;
 }
@@ -44,7 +46,8 @@ const moveRows = Object.entries(tradeMoves)
 /*
  * Reading guide. `locked` takes the rows in one global order (order, then trade), so two batches never deadlock;
  * after it nobody else can move them, and READ COMMITTED hands us their latest version. `judged` compares field
- * by field. `ranked` lets only one of several messages in a batch act: the first that tells of money, else the
+ * by field; that a trade was paid is not believed while a reversal of it may be under way, nor after one was
+ * done. `ranked` lets only one of several messages in a batch act: the first that tells of money, else the
  * first. The rest writes. `moved` asks for no state on purpose: its WHERE would look at our snapshot, which may be
  * older than what the lock waited for; the guard is the lock, and `held` is what the row is. A bill has no column for
  * the payer under a sub-merchant's account.
@@ -56,16 +59,18 @@ const after = `::json) AS e(
     ord int, now timestamptz, source text, appid text, mch_id text, sub_appid text, sub_mch_id text,
     out_trade_no text, said text, transaction_id text, trade_type text, total_fen bigint, payer_total_fen bigint,
     fee_type text, openid text, sub_openid text, bank_type text, success_at timestamptz, sign_type text,
-    notification_id uuid, received_at timestamptz, api_version text, headers jsonb, body text)
+    after_reverse boolean, notification_id uuid, received_at timestamptz, api_version text, headers jsonb, body text)
 ), locked AS MATERIALIZED (
   SELECT t.out_trade_no, t.order_no, t.appid, t.mch_id, t.sub_appid, t.sub_mch_id, t.trade_type, t.total_fen,
-         t.openid, t.sign_type, t.trade_state, t.transaction_id, o.state AS order_state
+         t.openid, t.sign_type, t.trade_state, t.transaction_id, o.state AS order_state, t.reversing_at, t.reverse_answer
   FROM "order" o JOIN "trade" t ON t.order_no = o.order_no
   WHERE t.out_trade_no = ANY (ARRAY(SELECT out_trade_no FROM evidence))
   ORDER BY o.order_no, t.out_trade_no
   FOR UPDATE OF o, t
 ), compared AS MATERIALIZED (
   SELECT e.*, l.order_no, l.order_state, l.trade_state AS held, m.move,
+    l.reverse_answer IS NOT DISTINCT FROM 'done'
+      OR (l.reversing_at IS NOT NULL AND e.source <> 'bill' AND e.after_reverse IS NOT TRUE) AS reversing,
     concat_ws(',',
       CASE WHEN e.appid IS DISTINCT FROM l.appid THEN 'appid' END,
       CASE WHEN e.mch_id IS DISTINCT FROM l.mch_id THEN 'mch_id' END,
@@ -97,6 +102,7 @@ const after = `::json) AS e(
   SELECT *, CASE
       WHEN order_no IS NULL THEN 'unknown_order'
       WHEN trim(both ',' from differs) <> '' OR move IS NULL THEN 'mismatch'
+      WHEN move = 'SUCCESS' AND reversing THEN 'not_final'
       WHEN move NOT IN ('stay', 'hold') THEN 'applied'
       WHEN move = 'stay' AND said IN ('SUCCESS', 'REFUND') THEN 'already'
       ELSE 'not_final' END AS judgement
@@ -116,7 +122,7 @@ const after = `::json) AS e(
     payer_total_fen = CASE WHEN a.move = 'SUCCESS' THEN a.payer_total_fen ELSE t.payer_total_fen END,
     bank_type = CASE WHEN a.move = 'SUCCESS' THEN left(a.bank_type, 32) ELSE t.bank_type END,
     success_at = CASE WHEN a.move = 'SUCCESS' THEN a.success_at ELSE t.success_at END,
-    closed_at = CASE WHEN a.move = 'SUCCESS' THEN t.closed_at ELSE a.now END,
+    closed_at = CASE WHEN a.move IN ('SUCCESS', 'USERPAYING') THEN t.closed_at ELSE a.now END,
     surplus = CASE WHEN a.move <> 'SUCCESS' OR a.takes_order THEN NULL
                    WHEN a.order_state = 'CLOSED' THEN 'late' ELSE 'double' END
   FROM acting a
@@ -145,7 +151,8 @@ const after = `::json) AS e(
 ), told AS (
   INSERT INTO "event" (at, order_no, out_trade_no, kind, source, data, notification_id)
   SELECT f.now, f.order_no, f.out_trade_no,
-         CASE WHEN f.move <> 'SUCCESS' THEN 'trade_closed'
+         CASE WHEN f.move = 'USERPAYING' THEN 'payer_asked'
+              WHEN f.move <> 'SUCCESS' THEN 'trade_closed'
               WHEN f.surplus_now = 'late' THEN 'paid_late'
               WHEN f.surplus_now = 'double' THEN 'paid_twice' ELSE 'paid' END,
          f.source,
@@ -202,7 +209,11 @@ function lostToNeighbour(error: unknown): boolean {
   );
 }
 
-function evidenceRow({ source, report, sign_type, message }: Evidence, ord: number, now: Date) {
+function evidenceRow(
+  { source, report, sign_type, after_reverse, message }: Evidence,
+  ord: number,
+  now: Date,
+) {
   return {
     ord,
     now,
@@ -223,6 +234,7 @@ function evidenceRow({ source, report, sign_type, message }: Evidence, ord: numb
     bank_type: report.bank_type,
     success_at: report.success_at,
     sign_type,
+    after_reverse,
     notification_id: message?.id,
     received_at: message?.received_at,
     api_version: message?.api_version,

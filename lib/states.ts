@@ -190,3 +190,30 @@ export const tradeStateLabels: Record<HeldTradeState, { zh: string; en: string }
   REVOKED: { zh: '已撤销', en: 'Reversed' },
   PAYERROR: { zh: '支付失败', en: 'Payment failed' },
 };
+
+/** `REQUESTED` and `REFUSED` are ours; the others are WeChat's words for a red packet. */
+export const redPacketStates = [
+  'REQUESTED',
+  'SENDING',
+  'SENT',
+  'RECEIVED',
+  'RFUND_ING',
+  'REFUND',
+  'FAILED',
+  'REFUSED',
+] as const;
+export type RedPacketState = (typeof redPacketStates)[number];
+
+/** What nothing follows any more. */
+export const redPacketEnds = ['RECEIVED', 'REFUND', 'FAILED'] as const satisfies readonly RedPacketState[];
+
+export const redPacketStateLabels: Record<RedPacketState, { zh: string; en: string }> = {
+  REQUESTED: { zh: '已提交', en: 'Requested' },
+  SENDING: { zh: '发放中', en: 'Being sent' },
+  SENT: { zh: '已发放待领取', en: 'Sent, not yet taken' },
+  RECEIVED: { zh: '已领取', en: 'Taken' },
+  RFUND_ING: { zh: '退回中', en: 'Coming back' },
+  REFUND: { zh: '已退回', en: 'Came back' },
+  FAILED: { zh: '发放失败', en: 'Not sent' },
+  REFUSED: { zh: '微信拒绝', en: 'Refused by WeChat' },
+};

@@ -48,6 +48,12 @@ export async function startTrade<W extends Way>(
   order_no: string,
   way: W,
 ): Promise<Started[W]> {
+  const { account, placed } = await placeTrade(ctx, payer, order_no, way);
+  return answerOf(way, ctx, account, placed);
+}
+
+/** As `startTrade`, for who wants WeChat's own handle on the trade. */
+export async function placeTrade(ctx: Context, payer: Payer, order_no: string, way: Way): Promise<Begun> {
   requireOpened(ctx.config, way);
   if (!numberPattern.test(order_no)) throw new AppError('not_found');
   const openid = payerOf(way, payer.session);
@@ -57,11 +63,10 @@ export async function startTrade<W extends Way>(
   const placing =
     starting.get(key) ?? start(ctx, { ...payer, openid, way, order_no }).finally(() => starting.delete(key));
   starting.set(key, placing);
-  const { account, placed } = await placing;
-  return answerOf(way, ctx, account, placed);
+  return placing;
 }
 
-interface Begun {
+export interface Begun {
   account: WechatPay;
   placed: PlacedTrade;
 }
@@ -118,7 +123,8 @@ async function openTrade(
     const order = await lockOrder(tx, order_no);
     // What was rung up at the counter is collected there and nowhere else.
     if (order === undefined || order.session_id === null) throw new AppError('not_found');
-    if (standingOf({ ...order, session_id: order.session_id }, wish.session) === 'stranger') throw new AppError('other_payer');
+    if (standingOf({ ...order, session_id: order.session_id }, wish.session) === 'stranger')
+      throw new AppError('other_payer');
     refuseUnpayable(order, now);
     if (openid !== null) await claimOrder(tx, now, order_no, order.openid, openid);
 

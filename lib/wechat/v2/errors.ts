@@ -70,11 +70,13 @@ const REVERSE_CODES = [
     'INVALID_TRANSACTIONID',
     'INVALID_REQUEST',
     'ORDERNOTEXIST',
+    'TRADE_ERROR',
+    'NOAUTH',
     'CERT_ERROR',
     'CA_ERROR',
   ),
-  // TRADE_ERROR and USERPAYING speak of the moment; the same reversal is asked for again.
-  unknown('TRADE_ERROR', 'USERPAYING'),
+  // Speaks of the moment; the same reversal is asked for again.
+  unknown('USERPAYING'),
 ];
 /** FATAL_ERROR: something stands under this number already, with other values; PROCESSING: it may be on its way. */
 const RED_PACKET_CODES = [

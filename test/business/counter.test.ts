@@ -1,0 +1,239 @@
+/**
+ * The operator's counter against the simulator: one code is one trade, a payer with the password in hand is waited for,
+ * what stays unknown is reversed, and nothing a crash or a second tap does takes money twice.
+ */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { charge, chargeInput, reverseByOperator } from '../../lib/counter.ts';
+import { AppError } from '../../lib/errors.ts';
+import { type CashDesk, openCashDesk } from '../setup/cash_desk.ts';
+import { type Counter, openCounter } from '../setup/counter.ts';
+
+let counter: Counter;
+let desk: CashDesk;
+
+beforeAll(async () => {
+  counter = await openCounter({
+    environment: { WECHAT_PRODUCTS: 'JSAPI,MICROPAY,FACEPAY', WECHAT_TIMEOUT_MS: '700' },
+  });
+  desk = await openCashDesk(counter);
+});
+afterEach(() => counter.control('faults', {}, 'DELETE'));
+afterAll(() => counter.close());
+
+const tradeRow = (out_trade_no: string) =>
+  counter.ctx.db.trade.findUniqueOrThrow({ where: { out_trade_no }, include: { order: true } });
+
+async function simulated(out_trade_no: string): Promise<{ trade_state: string }> {
+  return counter.control(`orders/${out_trade_no}`);
+}
+
+async function refusal(doing: Promise<unknown>): Promise<string> {
+  const error = await doing.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof AppError)) throw new Error('not refused', { cause: error });
+  return error.code;
+}
+
+const charges = async (): Promise<number> => {
+  const { entries } = await counter.control<{ entries: { path: string }[] }>('log?path=/pay/micropay');
+  return entries.length;
+};
+
+describe('a payment code', () => {
+  it('is paid at once, and the order is the operator’s', async () => {
+    const out_trade_no = await desk.charge(await desk.code(false), 1_999);
+    expect(await desk.show(out_trade_no)).toMatchObject({
+      standing: 'paid',
+      total_fen: 1_999,
+      operator: 'cashier',
+      next_poll_ms: null,
+    });
+    const { order, trade_state } = await tradeRow(out_trade_no);
+    expect([trade_state, order.state, order.origin, order.admin_id, order.session_id]).toEqual([
+      'SUCCESS',
+      'SUCCESS',
+      'counter',
+      desk.operator.admin.id,
+      null,
+    ]);
+  });
+
+  it('waits for the password and is paid when it comes', async () => {
+    const out_trade_no = await desk.charge(await desk.code(true));
+    expect((await desk.show(out_trade_no)).standing).toBe('waiting');
+    await desk.pass(6);
+    expect((await desk.show(out_trade_no)).standing).toBe('waiting');
+    await desk.password(out_trade_no, 'confirm');
+    await desk.pass(6);
+    expect((await desk.show(out_trade_no)).standing).toBe('paid');
+  });
+
+  it('is reversed by the queue alone when the password never comes', async () => {
+    const out_trade_no = await desk.charge(await desk.code(true));
+    for (let s = 0; s < 45; s += 5) await desk.pass(5);
+    expect((await desk.show(out_trade_no)).standing).toBe('reversed');
+    expect((await simulated(out_trade_no)).trade_state).toBe('REVOKED');
+    const { order, trade_state } = await tradeRow(out_trade_no);
+    expect([trade_state, order.state]).toEqual(['REVOKED', 'CLOSED']);
+  });
+
+  it('counts as paid when the answer was lost, and as reversed once the money went back', async () => {
+    await counter.control('faults', { micropay_answer_lost: { times: 2 } }, 'PUT');
+    const paid = await desk.charge(await desk.code(false));
+    expect((await tradeRow(paid)).trade_state).toBe('NOTPAY');
+    await desk.pass(6);
+    expect((await desk.show(paid)).standing).toBe('paid');
+
+    const reversed = await desk.charge(await desk.code(false));
+    await counter.control('faults', { orderquery_system_error: { times: 20 } }, 'PUT');
+    for (let s = 0; s < 45; s += 5) await desk.pass(5);
+    await counter.control('faults', {}, 'DELETE');
+    for (let s = 0; s < 20; s += 5) await desk.pass(5);
+    expect((await desk.show(reversed)).standing).toBe('reversed');
+    expect((await simulated(reversed)).trade_state).toBe('REVOKED');
+  });
+
+  it('is reversed again while WeChat says recall', async () => {
+    await counter.control('faults', { reverse_recall: { times: 2 } }, 'PUT');
+    const out_trade_no = await desk.charge(await desk.code(true));
+    for (let s = 0; s < 45; s += 5) await desk.pass(5);
+    expect((await desk.show(out_trade_no)).standing).toBe('reversing');
+    for (let s = 0; s < 30; s += 5) await desk.pass(5);
+    expect((await desk.show(out_trade_no)).standing).toBe('reversed');
+    const reversals = await counter.ctx.db.event.count({ where: { out_trade_no, kind: 'reverse' } });
+    expect(reversals).toBe(3);
+  });
+
+  it('that WeChat never heard of is given up when it would not be taken any more', async () => {
+    await counter.control('faults', { micropay_line_cut: { times: 1 } }, 'PUT');
+    const out_trade_no = await desk.charge(await desk.code(false));
+    for (let s = 0; s < 60; s += 5) await desk.pass(5);
+    expect((await desk.show(out_trade_no)).standing).toBe('reversing');
+    for (let s = 0; s < 120; s += 10) await desk.pass(10);
+    expect((await desk.show(out_trade_no)).standing).toBe('closed');
+  });
+
+  it('is refused with WeChat’s meaning', async () => {
+    const code = await desk.code(false);
+    await counter.control('clock', { advance_s: 61 });
+    counter.advance(61);
+    const expired = await desk.show(await desk.charge(code));
+    expect([expired.standing, expired.refused?.code, expired.refused?.zh]).toEqual([
+      'refused',
+      'AUTHCODEEXPIRE',
+      '二维码已过期，请用户在微信上刷新后再试',
+    ]);
+    const poor = counter.simulator_config.users.find(({ balance_fen }) => balance_fen < 5_000);
+    if (poor === undefined) throw new Error('no poor user');
+    const short = await desk.show(await desk.charge(await desk.code(false, poor.openid), 50_000));
+    expect(short.refused?.code).toBe('NOTENOUGH');
+    expect((await tradeRow(short.out_trade_no)).order.state).toBe('CLOSED');
+  });
+
+  it('that is none, or was used, never reaches WeChat', async () => {
+    const before = await charges();
+    expect(await refusal(desk.charge('161234567890123456'))).toBe('auth_code_form');
+    expect(await refusal(desk.charge('13123456789012345'))).toBe('auth_code_form');
+    const code = await desk.code(false);
+    await desk.charge(code);
+    expect(await refusal(desk.charge(code))).toBe('auth_code_used');
+    expect((await charges()) - before).toBe(1);
+  });
+
+  it('tapped five times is one charge', async () => {
+    const before = await charges();
+    const input = desk.input(await desk.code(false));
+    const numbers = await Promise.all(
+      Array.from({ length: 5 }, () => charge(counter.ctx, desk.operator, input)),
+    );
+    expect(new Set(numbers).size).toBe(1);
+    expect((await charges()) - before).toBe(1);
+    expect(await refusal(charge(counter.ctx, desk.operator, { ...input, total_fen: 1 }))).toBe(
+      'charge_key_reused',
+    );
+  });
+
+  it('whose app died before it called is asked about, never charged', async () => {
+    const { ctx } = counter;
+    const dying = {
+      ...ctx,
+      payFor: () => {
+        throw new Error('killed');
+      },
+    };
+    const input = desk.input(await desk.code(false));
+    await expect(charge(dying, desk.operator, input)).rejects.toThrow('killed');
+    const before = await charges();
+    const out_trade_no = await charge(ctx, desk.operator, input);
+    expect((await charges()) - before).toBe(0);
+    for (let s = 0; s < 180; s += 10) await desk.pass(10);
+    expect((await desk.show(out_trade_no)).standing).toBe('closed');
+  });
+});
+
+describe('the operator’s own reversal', () => {
+  it('is refused in the first fifteen seconds and after the outcome is known', async () => {
+    const out_trade_no = await desk.charge(await desk.code(true));
+    const reverse = () => reverseByOperator(counter.ctx, desk.operator, out_trade_no);
+    expect(await refusal(reverse())).toBe('reverse_too_early');
+    counter.advance(16);
+    await counter.control('clock', { advance_s: 16 });
+    await reverse();
+    expect((await desk.show(out_trade_no)).standing).toBe('reversed');
+    expect(await refusal(reverse())).toBe('not_reversible');
+  });
+
+  it('finds that it was paid meanwhile, and leaves it so', async () => {
+    const out_trade_no = await desk.charge(await desk.code(true));
+    await desk.password(out_trade_no, 'confirm');
+    counter.advance(16);
+    await reverseByOperator(counter.ctx, desk.operator, out_trade_no);
+    expect((await desk.show(out_trade_no)).standing).toBe('paid');
+    expect((await simulated(out_trade_no)).trade_state).toBe('SUCCESS');
+  });
+});
+
+describe('while a reversal may be under way', () => {
+  it('an answer from before it does not make the trade paid', async () => {
+    const out_trade_no = await desk.charge(await desk.code(true));
+    await desk.password(out_trade_no, 'confirm');
+    const { report } = await counter.ctx.payFor(await tradeRow(out_trade_no)).queryTrade(out_trade_no);
+    expect(report.trade_state).toBe('SUCCESS');
+    await counter.ctx.db.trade.update({
+      where: { out_trade_no },
+      data: { reversing_at: counter.ctx.now() },
+    });
+    expect((await counter.ctx.settle({ source: 'query', report })).verdict).toBe('not_final');
+    expect((await counter.ctx.settle({ source: 'query', report, after_reverse: true })).verdict).toBe(
+      'applied',
+    );
+  });
+});
+
+describe('a face', () => {
+  it('is charged and followed like a code, at its own doors', async () => {
+    const face = async (password: boolean) => {
+      const { face_code, openid } = await counter.control<{ face_code: string; openid: string }>(
+        'face_code',
+        { password },
+      );
+      return charge(
+        counter.ctx,
+        desk.operator,
+        chargeInput.parse({
+          title: '收款',
+          total_fen: 700,
+          charge_key: crypto.randomUUID(),
+          payer: { trade_type: 'FACEPAY', face_code, openid },
+        }),
+      );
+    };
+    expect(await desk.show(await face(false))).toMatchObject({ standing: 'paid', trade_type: 'FACEPAY' });
+    const waiting = await face(true);
+    expect((await desk.show(waiting)).standing).toBe('waiting');
+    for (let s = 0; s < 45; s += 5) await desk.pass(5);
+    expect((await desk.show(waiting)).standing).toBe('reversed');
+  });
+});
