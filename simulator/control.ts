@@ -8,6 +8,7 @@ import { type Answer, type Call, type Door, type Family, json } from './http.ts'
 import { isModeOne, resolved, scanModeOne } from './native_one.ts';
 import { type Handle, orderBehind, payerFor, payOrder, Refusal, settledByTime } from './orders.ts';
 import { type Platform, userOf } from './platform.ts';
+import { heldFen } from './redpack.ts';
 import { showConfig, showNotification, showOrder } from './show.ts';
 import { beijingIso } from './time.ts';
 
@@ -131,7 +132,15 @@ function ledger(platform: Platform, call: Call): Answer {
     entries: entries.map((e) => ({ ...e, at: beijingIso(e.at_ms) })),
     paid_fen: entries.filter((e) => e.kind === 'payment').reduce((sum, e) => sum + e.amount_fen, 0),
     refunded_fen: entries.filter((e) => e.kind === 'refund').reduce((sum, e) => sum + e.amount_fen, 0),
-    merchants: state.merchants.map((m) => ({ mch_id: m.mch_id, balance_fen: m.balance_fen })),
+    merchants: state.merchants.flatMap((m) => [
+      { mch_id: m.mch_id, balance_fen: m.balance_fen },
+      ...(m.sub_merchants ?? []).map(({ sub_mch_id, balance_fen }) => ({
+        mch_id: m.mch_id,
+        sub_mch_id,
+        balance_fen,
+      })),
+    ]),
+    red_packets_fen: heldFen(platform),
     users: state.users.map((u) => ({ openid: u.openid, nickname: u.nickname, balance_fen: u.balance_fen })),
   });
 }

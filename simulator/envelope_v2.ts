@@ -79,7 +79,7 @@ function refused(
 }
 
 /** Method, body, UTF-8, XML, merchant, signature: what makes a message heard at all. */
-function verify(platform: Platform, call: Call): Verified {
+export function verify(platform: Platform, call: Call): Verified {
   if (call.method !== 'POST') {
     throw new Unheard('REQUIRE_POST_METHOD', '请使用post方法', `the method is ${call.method}`);
   }

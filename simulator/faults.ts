@@ -72,6 +72,14 @@ export const FAULTS: Record<string, FaultDefinition> = {
     '付款码一直支付中',
     'A charge at a counter asks for the password, and the prompt never ends; only a reversal does.',
   ),
+  redpack_freq_limit: call('红包频率超限', 'A red packet is refused: FREQ_LIMIT, nothing was sent.'),
+  redpack_processing: call('红包处理中', 'PROCESSING is answered, although the red packet is sent.'),
+  redpack_failed: call('红包发放失败', 'A red packet is accepted and ends as FAILED; the money is back.'),
+  redpack_sending: {
+    ...call('红包发放缓慢', 'An accepted red packet is SENDING for delay_s on the platform clock.'),
+    parameters: { delay_s: 600 },
+    number_means: 'delay_s',
+  },
   bank_error: {
     ...call('银行系统异常', 'A charge at a counter answers BANKERROR; paid all the same with done:true.'),
     parameters: { done: false },

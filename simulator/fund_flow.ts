@@ -33,6 +33,7 @@ function flowsOf(platform: Platform, entry: LedgerEntry): Flow[] {
     const fen = feeFen(entry.amount_fen) - entry.amount_fen;
     return [{ ...shared, name: '退款', kind: '退款', fen, note: '撤销订单' }];
   }
+  if (entry.kind !== 'refund') return packetFlow(entry);
   const refund = findRefund(platform, entry.mch_id, entry.out_refund_no ?? '');
   const order = platform.store.state.orders[orderKey(entry.mch_id, entry.out_trade_no)];
   if (refund === undefined || order === undefined)
@@ -47,6 +48,23 @@ function flowsOf(platform: Platform, entry: LedgerEntry): Flow[] {
       number: refund.refund_id,
       note: `退款总金额${yuan(refund.refund_fen)}元;含手续费${yuan(back_fen)}元`,
       voucher: refund.out_refund_no,
+    },
+  ];
+}
+
+/** A red packet leaves the account whole and comes back with what nobody took; who opened it is not in here. */
+function packetFlow(entry: LedgerEntry): Flow[] {
+  if (entry.kind === 'redpack_claim') return [];
+  const back = entry.kind === 'redpack_return';
+  return [
+    {
+      at_ms: entry.at_ms,
+      name: back ? '现金红包退款' : '现金红包',
+      kind: back ? '现金红包退款' : '现金红包',
+      fen: back ? entry.amount_fen : -entry.amount_fen,
+      number: entry.transaction_id,
+      note: '',
+      voucher: entry.mch_billno ?? '',
     },
   ];
 }

@@ -4,6 +4,7 @@
 import type { Where } from './faults.ts';
 import { Refusal } from './orders.ts';
 import { merchantOf, type Platform, purseOf, type RefundTimeline, userOf } from './platform.ts';
+import { nextPacketDue, runPackets } from './redpack.ts';
 import { type Order, orderKey, type Refund, type RefundState } from './store.ts';
 
 const MOST_REFUNDS = 50;
@@ -231,7 +232,7 @@ export function endRefund(platform: Platform, refund: Refund, as: RefundState, a
   if (as !== 'PROCESSING' && refund.notify_url !== '') platform.notifier.refunded(order, refund);
 }
 
-/** `platform` is asked for late, since it holds the timeline itself. */
+/** Refunds, and red packets coming back. `platform` is asked for late, since it holds the timeline itself. */
 export function createRefundTimeline(getPlatform: () => Platform): RefundTimeline {
   let waiting: Set<Refund> | undefined;
 
@@ -255,10 +256,15 @@ export function createRefundTimeline(getPlatform: () => Platform): RefundTimelin
     },
     unfinished: (mch_id, sub_mch_id) =>
       [...all()].filter((r) => r.mch_id === mch_id && r.sub_mch_id === sub_mch_id),
-    nextDue: (): number | null => due()[0]?.due_at_ms ?? null,
+    nextDue(): number | null {
+      const refund = due()[0]?.due_at_ms ?? null;
+      const packet = nextPacketDue(getPlatform());
+      return refund === null || (packet !== null && packet < refund) ? packet : refund;
+    },
     run(): void {
       const platform = getPlatform();
       const now = platform.clock.now();
+      runPackets(platform);
       for (const refund of due()) {
         if (refund.due_at_ms > now) break;
         if (refund.state === 'PROCESSING') endRefund(platform, refund, refund.ends_as, refund.due_at_ms);

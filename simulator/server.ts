@@ -14,6 +14,7 @@ import { control } from './control.ts';
 import { controlCounter } from './control_counter.ts';
 import { controlMerchant } from './control_merchant.ts';
 import { controlMoney } from './control_money.ts';
+import { controlRedpack } from './control_redpack.ts';
 import { counterV2 } from './counter_v2.ts';
 import { DEMO_SEED, demoState, shopSettings } from './demo.ts';
 import { dispatch } from './dispatch.ts';
@@ -33,6 +34,7 @@ import { payV2 } from './pay_v2.ts';
 import { createPhone } from './phone.ts';
 import type { Platform } from './platform.ts';
 import { controlAccount } from './push.ts';
+import { redpackV2 } from './redpack_v2.ts';
 import { refundV2 } from './refund_v2.ts';
 import { createRefundTimeline } from './refunds.ts';
 import { shorturlV2 } from './shorturl_v2.ts';
@@ -109,6 +111,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     billV2,
     shorturlV2,
     counterV2,
+    redpackV2,
     h5Gate,
     v3,
     oauthPage,
@@ -121,6 +124,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     controlAccount,
     controlMerchant,
     controlCounter,
+    controlRedpack,
     cashier,
     clientCalls,
     miniProgramControl,

@@ -100,6 +100,8 @@ export type RedPacketState = 'SENDING' | 'SENT' | 'FAILED' | 'RECEIVED' | 'RFUND
 
 export type RedPacket = {
   mch_id: string;
+  /** Whose money it is, when a provider sends it. */
+  sub_mch_id?: string | undefined;
   mch_billno: string;
   appid: string;
   send_listid: string;
@@ -118,11 +120,16 @@ export type RedPacket = {
   /** The first request, for the comparison when the number comes again. */
   request: Record<string, string>;
   state: RedPacketState;
+  /** Why it fails; empty when it does not. */
   reason: string;
   made_at_ms: number;
+  /** When SENDING ends. */
+  sent_at_ms: number;
+  /** When what nobody took goes back. */
   dead_at_ms: number;
   /** When RFUND_ING becomes REFUND. */
   back_at_ms?: number;
+  ended_at_ms?: number;
   refund_fen: number;
 };
 

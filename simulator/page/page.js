@@ -63,45 +63,54 @@
       phone && user ? `${phone}/_sim/as?openid=${encodeURIComponent(user.openid)}&to=/` : '#';
   }
 
-  function drawOrders(orders) {
-    const open = orders.filter((o) => o.trade_state === 'NOTPAY').reverse();
-    const items = open.map((o) =>
+  /** One thing on the phone: what, how much, and what the thumb can do about it. */
+  const entry = (what, number, fen, ...buttons) =>
+    el(
+      'li',
+      {},
       el(
-        'li',
-        {},
-        el(
-          'div',
-          { class: 'row' },
-          el('span', {}, o.body, el('small', {}, o.out_trade_no)),
-          el('b', {}, yuan(o.total_fen)),
-        ),
-        el(
-          'div',
-          { class: 'do' },
-          el(
-            'button',
-            {
-              class: 'pay',
-              type: 'button',
-              onclick: () =>
-                act(() =>
-                  ask('pay', 'POST', { out_trade_no: o.out_trade_no, mch_id: o.mch_id, openid: me().openid }),
-                ),
-            },
-            ...both('支付', 'pay'),
-          ),
-          el(
-            'button',
-            {
-              type: 'button',
-              onclick: () =>
-                act(() => ask('cancel', 'POST', { out_trade_no: o.out_trade_no, mch_id: o.mch_id })),
-            },
-            ...both('放弃', 'cancel'),
-          ),
+        'div',
+        { class: 'row' },
+        el('span', {}, what, el('small', {}, number)),
+        fen === undefined ? undefined : el('b', {}, yuan(fen)),
+      ),
+      el('div', { class: 'do' }, ...buttons),
+    );
+  const thumb = (zh, en, work, more = {}) =>
+    el('button', { type: 'button', ...more, onclick: () => act(work) }, ...both(zh, en));
+
+  function drawOrders(orders) {
+    const counter = (o) => o.trade_type === 'MICROPAY' || o.trade_type === 'FACEPAY';
+    const waiting = orders.filter((o) => o.trade_state === 'USERPAYING').reverse();
+    const open = orders.filter((o) => o.trade_state === 'NOTPAY' && !counter(o)).reverse();
+    const named = (o) => ({ out_trade_no: o.out_trade_no, mch_id: o.mch_id });
+    const items = [
+      ...waiting.map((o) =>
+        entry(
+          `${o.body}（需要密码 password）`,
+          o.out_trade_no,
+          o.total_fen,
+          thumb('输入密码', 'confirm', () => ask('password', 'POST', { ...named(o), answer: 'confirm' }), {
+            class: 'pay',
+            'data-testid': 'sim-password-confirm',
+          }),
+          thumb('拒绝', 'refuse', () => ask('password', 'POST', { ...named(o), answer: 'refuse' }), {
+            'data-testid': 'sim-password-refuse',
+          }),
         ),
       ),
-    );
+      ...open.map((o) =>
+        entry(
+          o.body,
+          o.out_trade_no,
+          o.total_fen,
+          thumb('支付', 'pay', () => ask('pay', 'POST', { ...named(o), openid: me().openid }), {
+            class: 'pay',
+          }),
+          thumb('放弃', 'cancel', () => ask('cancel', 'POST', named(o))),
+        ),
+      ),
+    ];
     $('open-orders').replaceChildren(
       ...(items.length
         ? items
@@ -109,10 +118,42 @@
     );
   }
 
+  function drawPackets(packets) {
+    const mine = packets.filter(
+      (p) =>
+        p.state === 'SENT' &&
+        (p.hb_type === 'GROUP' || Object.values(me()?.openids ?? {}).includes(p.re_openid)),
+    );
+    $('packets-title').hidden = mine.length === 0;
+    $('open-packets').replaceChildren(
+      ...mine.map((p) =>
+        entry(
+          p.wishing,
+          `${p.send_name} ${p.mch_billno}`,
+          undefined,
+          thumb(
+            '拆开',
+            'open',
+            () =>
+              ask('red_packets/open', 'POST', {
+                mch_billno: p.mch_billno,
+                mch_id: p.mch_id,
+                openid: me().openid,
+              }),
+            { class: 'pay', 'data-testid': 'sim-open-packet' },
+          ),
+        ),
+      ),
+    );
+  }
+
   const STATE = {
     SUCCESS: 'good',
     REFUND: 'mid',
     CLOSED: 'dull',
+    REVOKED: 'dull',
+    USERPAYING: 'mid',
+    PAYERROR: 'bad',
     NOTPAY: 'mid',
     delivered: 'good',
     pending: 'mid',
@@ -313,10 +354,11 @@
     if (drawing) return;
     drawing = true;
     try {
-      const [fresh, { orders }, clock] = await Promise.all([
+      const [fresh, { orders }, clock, { red_packets }] = await Promise.all([
         ask('config'),
         ask('orders?limit=300'),
         ask('clock'),
+        ask('red_packets'),
       ]);
       config = fresh;
       $('now').textContent = clock.now.slice(0, 19).replace('T', ' ');
@@ -329,11 +371,14 @@
       const next = JSON.stringify([
         asked,
         orders.map((o) => [o.out_trade_no, o.trade_state]),
+        red_packets.map((p) => [p.mch_billno, p.state, p.shares_left]),
+        me()?.openid,
         parts.map((p) => p.outerHTML),
       ]);
       if (next !== shown && asked === tab) {
         shown = next;
         drawOrders(orders);
+        drawPackets(red_packets);
         $(asked).replaceChildren(...parts);
       }
     } catch (cause) {
@@ -382,6 +427,17 @@
       fetch(`/_sim/as?openid=${encodeURIComponent(event.target.value)}`, { redirect: 'manual' }),
     );
   });
+  $('show-code').addEventListener('click', () =>
+    act(async () => {
+      const { auth_code, expires_at } = await ask('payment_code', 'POST', { openid: me().openid });
+      $('payment-code').replaceChildren(
+        el('b', {}, auth_code.replace(/(\d{4})(?=\d)/g, '$1 ')),
+        ...both('', `until ${expires_at.slice(11, 19)}`),
+      );
+      $('payment-code').dataset.code = auth_code;
+      $('payment-code').hidden = false;
+    }),
+  );
   $('scan').addEventListener('submit', (event) => {
     event.preventDefault();
     const text = $('scan-text').value.trim();

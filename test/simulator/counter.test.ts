@@ -244,6 +244,10 @@ describe('a reversal', () => {
   });
 });
 
+function fault(name: string, what: string, run: () => Promise<void>): void {
+  it(`${name}: ${what}`, run);
+}
+
 describe('faults of a counter', () => {
   it('micropay_answer_lost: the money is taken and a query finds it', async () => {
     await w.faults({ micropay_answer_lost: { times: 1 } });
@@ -262,7 +266,7 @@ describe('faults of a counter', () => {
     expect([done.err_code, await state(done.out_trade_no)]).toEqual(['SYSTEMERROR', 'SUCCESS']);
   });
 
-  it('bank_error: unknown to the caller, unpaid or paid', async () => {
+  fault('bank_error', 'unknown to the caller, unpaid or paid', async () => {
     await w.faults({ bank_error: { times: 1 } });
     const unpaid = await micropay();
     expect([unpaid.err_code, await state(unpaid.out_trade_no)]).toEqual(['BANKERROR', 'NOTPAY']);
@@ -271,12 +275,12 @@ describe('faults of a counter', () => {
     expect([paid.err_code, await state(paid.out_trade_no)]).toEqual(['BANKERROR', 'SUCCESS']);
   });
 
-  it('userpaying: even a small amount asks for the password', async () => {
+  fault('userpaying', 'even a small amount asks for the password', async () => {
     await w.faults({ userpaying: { times: 1 } });
     expect((await micropay()).err_code).toBe('USERPAYING');
   });
 
-  it('userpaying_forever: nothing ends it but a reversal', async () => {
+  fault('userpaying_forever', 'nothing ends it but a reversal', async () => {
     await w.faults({ userpaying_forever: { times: 1 } });
     const { out_trade_no } = await micropay();
     expect((await password(out_trade_no, 'confirm')).body.code).toBe('USERPAYING');
@@ -286,7 +290,7 @@ describe('faults of a counter', () => {
     expect(await state(out_trade_no)).toBe('REVOKED');
   });
 
-  it('reverse_recall: SYSTEMERROR and recall Y, undone or done', async () => {
+  fault('reverse_recall', 'SYSTEMERROR and recall Y, undone or done', async () => {
     const { out_trade_no } = await micropay();
     await w.faults({ reverse_recall: { times: 1 } });
     expect(await reverse({ out_trade_no })).toMatchObject({ err_code: 'SYSTEMERROR', recall: 'Y' });

@@ -339,7 +339,7 @@ describe('the switchboard', () => {
 
   it('has a test for every fault of the table', () => {
     const tested = new Set<string>();
-    for (const file of readdirSync(import.meta.dirname).filter((f) => /^faults.*\.test\.ts$/.test(f))) {
+    for (const file of readdirSync(import.meta.dirname).filter((f) => f.endsWith('.test.ts'))) {
       const text = readFileSync(new URL(file, import.meta.url), 'utf8');
       for (const [, name = ''] of text.matchAll(/\bfault\(\s*'(\w+)'/g)) tested.add(name);
     }
