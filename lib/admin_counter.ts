@@ -129,10 +129,15 @@ function shown(ctx: Context, row: NonNullable<Row>, names: ReadonlyMap<string, s
   };
 }
 
-async function operatorNames(ctx: Context, rows: readonly NonNullable<Row>[]): Promise<Map<string, string>> {
-  const ids = [...new Set(rows.flatMap(({ order }) => order.admin_id ?? []))];
+const operatorNames = (ctx: Context, rows: readonly NonNullable<Row>[]) =>
+  namesOf(
+    ctx,
+    rows.flatMap(({ order }) => order.admin_id ?? []),
+  );
+
+async function namesOf(ctx: Context, ids: readonly string[]): Promise<Map<string, string>> {
   const admins = await ctx.db.admin.findMany({
-    where: { id: { in: ids } },
+    where: { id: { in: [...new Set(ids)] } },
     select: { id: true, username: true },
   });
   return new Map(admins.map(({ id, username }) => [id, username]));
@@ -214,6 +219,31 @@ const redPacketColumns = {
   admin_id: true,
 } as const;
 
+type RedPacketRow = NonNullable<Awaited<ReturnType<typeof findPacket>>>;
+
+const findPacket = (ctx: Context, mch_billno: string) =>
+  ctx.db.red_packet.findUnique({ where: { mch_billno }, select: redPacketColumns });
+
+function shownPacket(
+  { refused_code, admin_id, openid, state, ...row }: RedPacketRow,
+  names: ReadonlyMap<string, string>,
+): ShownRedPacket {
+  return {
+    ...row,
+    state: state as RedPacketState,
+    openid: `${openid.slice(0, 4)}…${openid.slice(-4)}`,
+    refused: refused_code === null ? null : { code: refused_code, ...redPacketMeaning(refused_code) },
+    operator: names.get(admin_id) ?? '',
+  };
+}
+
+/** One packet as it stands; throws `not_found`. */
+export async function readRedPacket(ctx: Context, mch_billno: string): Promise<ShownRedPacket> {
+  const row = await findPacket(ctx, mch_billno);
+  if (row === null) throw new AppError('not_found');
+  return shownPacket(row, await namesOf(ctx, [row.admin_id]));
+}
+
 /** The latest hundred, and what the day's limit leaves. Openids are shortened: enough to recognise, not to use. */
 export async function listRedPackets(
   ctx: Context,
@@ -229,20 +259,13 @@ export async function listRedPackets(
       _sum: { total_fen: true },
     }),
   ]);
-  const admins = await ctx.db.admin.findMany({
-    where: { id: { in: [...new Set(rows.map(({ admin_id }) => admin_id))] } },
-    select: { id: true, username: true },
-  });
-  const names = new Map(admins.map(({ id, username }) => [id, username]));
+  const names = await namesOf(
+    ctx,
+    rows.map(({ admin_id }) => admin_id),
+  );
   const limit_fen = ctx.config.RED_PACKET_DAILY_LIMIT_FEN;
   return {
-    packets: rows.map(({ refused_code, admin_id, openid, state, ...row }) => ({
-      ...row,
-      state: state as RedPacketState,
-      openid: `${openid.slice(0, 4)}…${openid.slice(-4)}`,
-      refused: refused_code === null ? null : { code: refused_code, ...redPacketMeaning(refused_code) },
-      operator: names.get(admin_id) ?? '',
-    })),
+    packets: rows.map((row) => shownPacket(row, names)),
     left_fen: Math.max(0, limit_fen - (today._sum.total_fen ?? 0)),
     limit_fen,
   };
