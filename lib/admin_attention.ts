@@ -2,11 +2,14 @@
  * What needs a person, found by queries alone: nothing is marked, so what has been put right is gone from here by
  * itself. Each list is capped; the count is the sum of what the lists hold.
  */
+import type { AccountCall } from './account_faults.ts';
 import type { RefundRow } from './admin_refunds.ts';
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
+import { type RuleFinding, ruleFindings } from './platform_rules.ts';
 import type { DifferenceKind } from './statement_compare.ts';
 import type { HeldRefundState, HeldTradeState } from './states.ts';
+import { errcodeWords } from './wechat/index.ts';
 
 /** Most rows of each kind. */
 export const attentionCap = 100;
@@ -67,7 +70,22 @@ export interface StuckTrade {
   asked_at: Date | null;
 }
 
+/** A call of the official account's API that failed and has not worked since. */
+export interface AccountTrouble {
+  call: AccountCall;
+  /** WeChat's errcode, or ours where it did not answer. */
+  code: string;
+  zh: string;
+  en: string;
+  console_page: string | undefined;
+  times: number;
+  last_at: Date;
+}
+
 export interface Attention {
+  /** Settings of this shop that do not fit what is registered in WeChat's consoles. */
+  rules: RuleFinding[];
+  account: AccountTrouble[];
   surplus: SurplusMoney[];
   refunds: StuckRefund[];
   messages: StrangeMessage[];
@@ -134,11 +152,33 @@ function tradeRows(now: Date): Prisma.Sql {
     ORDER BY expires_at DESC LIMIT ${attentionCap}`;
 }
 
+interface AccountFaultRow {
+  call: AccountCall;
+  errcode: number | null;
+  code: string;
+  errmsg: string;
+  times: number;
+  last_at: Date;
+}
+
+function accountRows(now: Date): Prisma.Sql {
+  return Prisma.sql`
+    SELECT call, errcode, code, errmsg, times, last_at FROM account_fault
+    WHERE ended_at IS NULL AND last_at > ${new Date(now.getTime() - messagesOf_ms)}
+    ORDER BY last_at DESC LIMIT ${attentionCap}`;
+}
+
+function accountTrouble({ call, errcode, code, errmsg, times, last_at }: AccountFaultRow): AccountTrouble {
+  const { zh, en, console_page } = errcodeWords(errcode ?? undefined, code, errmsg);
+  return { call, code, zh, en, console_page, times, last_at };
+}
+
 /** Everything, each kind newest first. */
 export async function readAttention(ctx: Context): Promise<Attention> {
   const now = ctx.now();
   const { mch_id } = ctx.pay;
-  const [surplus, refunds, messages, differences, bills, trades] = await Promise.all([
+  const [account, surplus, refunds, messages, differences, bills, trades] = await Promise.all([
+    ctx.db.$queryRaw<AccountFaultRow[]>(accountRows(now)),
     ctx.db.$queryRaw<SurplusMoney[]>(surplusRows),
     ctx.db.$queryRaw<StuckRefund[]>(refundRows(now)),
     ctx.db.$queryRaw<StrangeMessage[]>(messageRows(now)),
@@ -146,14 +186,24 @@ export async function readAttention(ctx: Context): Promise<Attention> {
     ctx.db.$queryRaw<BadBill[]>(billRows(mch_id)),
     ctx.db.$queryRaw<StuckTrade[]>(tradeRows(now)),
   ]);
-  return { surplus, refunds, messages, differences, bills, trades };
+  return {
+    rules: ruleFindings(ctx.config),
+    account: account.map(accountTrouble),
+    surplus,
+    refunds,
+    messages,
+    differences,
+    bills,
+    trades,
+  };
 }
 
-/** How many rows `readAttention` has, in one statement: what the header shows on every page. */
+/** How many rows `readAttention` has, asked in one statement: what the header shows on every page. */
 export async function countAttention(ctx: Context): Promise<number> {
   const now = ctx.now();
   const { mch_id } = ctx.pay;
   const lists = [
+    accountRows(now),
     surplusRows,
     refundRows(now),
     messageRows(now),
@@ -165,5 +215,5 @@ export async function countAttention(ctx: Context): Promise<number> {
   const [row] = await ctx.db.$queryRaw<{ count: number }[]>(
     Prisma.sql`SELECT (${Prisma.join(counts, ' + ')})::int AS count`,
   );
-  return row?.count ?? 0;
+  return ruleFindings(ctx.config).length + (row?.count ?? 0);
 }

@@ -2,9 +2,11 @@
  * The console's Chinese for what rows say in code words: event kinds, sources, verdicts, field names. Tables only; a
  * kind or a verdict that is missing here does not compile.
  */
+import type { AccountCall } from './account_faults.ts';
 import type { AuditAction } from './admin_audit.ts';
 import type { DayLook, EvidenceField } from './admin_statements.ts';
 import type { EventKind, EventSource } from './events.ts';
+import type { FundFlowState } from './fund_flow.ts';
 import type { DifferenceKind } from './statement_compare.ts';
 import type { SettleVerdict } from './states.ts';
 import type { NotificationVerdict } from './wechat/index.ts';
@@ -85,6 +87,14 @@ export function fieldsInWords(names: readonly string[]): string {
   return names.map((name) => fieldWords[name] ?? name).join('、');
 }
 
+/** Which call of the official account's API did not work. */
+export const accountCallWords: Record<AccountCall, string> = {
+  access_token: '取 access_token',
+  jsapi_ticket: '取 jsapi_ticket（JS-SDK）',
+  oauth: '网页授权（顾客登录）',
+  message: '给顾客发消息',
+};
+
 /** Who wished a refund. */
 export const originWords: Record<string, string> = {
   operator: '操作员发起',
@@ -139,6 +149,15 @@ export const dayLookWords: Record<DayLook, string> = {
   refused: '账单未采信',
   none: '未核对',
   early: '账单未出',
+};
+
+export const flowStateWords: Record<FundFlowState, string> = {
+  COMPARED: '已与交易账单核对',
+  NOT_COMPARED: '服务商的资金账单不含特约商户的钱，只留存，不核对。',
+  EMPTY: '当天没有资金流水',
+  WAITING: '等资金账单',
+  UNAVAILABLE: '取不到资金账单',
+  REFUSED: '资金账单未采信',
 };
 
 /** Why a bill was not read, as a statement keeps it; what has no words of ours stays as it is. */

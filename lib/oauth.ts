@@ -4,6 +4,7 @@
  * in another redirect to WeChat.
  */
 import { randomBytes } from 'node:crypto';
+import { noteAccountFault, noteAccountWorks } from './account_faults.ts';
 import type { Context } from './context.ts';
 import { beginSession, readSession, type Session } from './sessions.ts';
 import { limitCaller } from './tally.ts';
@@ -78,6 +79,7 @@ async function finish(ctx: Context, request: Request, state: string, code: strin
       },
       ctx.ports,
     );
+    await noteAccountWorks(ctx, 'oauth');
     // A snapshot page shows a made-up user, from whom no payment may be taken.
     if (identity.is_snapshotuser) return signInPage(ctx, 'snapshot', return_path);
     const begun = await beginSession(ctx, 'shopper', { openid: identity.openid });
@@ -86,6 +88,8 @@ async function finish(ctx: Context, request: Request, state: string, code: strin
     if (!(thrown instanceof OfficialAccountError)) throw thrown;
     ctx.log.warn({ errcode: thrown.errcode, errmsg: thrown.message }, 'OAuth code not exchanged');
     const spent = thrown.errcode === 40029 || thrown.errcode === 40163 || thrown.errcode === 42003;
+    // A reloaded page is nobody's trouble; anything else may keep every shopper out.
+    if (!spent) await noteAccountFault(ctx, 'oauth', thrown);
     return signInPage(ctx, spent ? 'expired' : 'unavailable', return_path);
   }
 }

@@ -11,6 +11,8 @@ import { type Order, orderKey } from './store.ts';
 
 const NAME = 'get_brand_wcpay_request';
 const WAIT_MS = 15_000;
+/** The console takes no more. */
+const MOST_DIRECTORIES = 5;
 
 /** Ends every open call on this order; tells how many there were. */
 export function wakeInvocations(platform: Platform, order: Order, outcome: 'paid' | 'cancelled'): number {
@@ -55,8 +57,8 @@ export function withinDirectories(page_url: string, directories: string[]): bool
   if (!URL.canParse(page_url)) return false;
   const page = new URL(page_url);
   const own = page.pathname.slice(0, page.pathname.lastIndexOf('/') + 1);
-  return directories.some((directory) => {
-    if (!URL.canParse(directory)) return false;
+  return directories.slice(0, MOST_DIRECTORIES).some((directory) => {
+    if (!URL.canParse(directory) || !directory.endsWith('/')) return false;
     const registered = new URL(directory);
     if (registered.origin !== page.origin) return false;
     return registered.pathname === '/' || registered.pathname === own;

@@ -5,6 +5,7 @@
 import { globSync } from 'node:fs';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { noteAccountFault, noteAccountWorks } from '../../lib/account_faults.ts';
 import { countAttention, readAttention } from '../../lib/admin_attention.ts';
 import { addAudit, auditFilter, auditPageSize, listAudit } from '../../lib/admin_audit.ts';
 import { auditInWords, targetAddress } from '../../lib/admin_audit_words.ts';
@@ -14,6 +15,7 @@ import { readConfig } from '../../lib/config.ts';
 import { type Context, createContext } from '../../lib/context.ts';
 import { newNumber } from '../../lib/numbers.ts';
 import { type HeldRefundState, refundStates } from '../../lib/states.ts';
+import { OfficialAccountError } from '../../lib/wechat/index.ts';
 import { createTestDatabase } from '../setup/database.ts';
 import { account, type MadeTrade, makeTrade } from '../setup/rows.ts';
 
@@ -112,6 +114,36 @@ describe('an operator is called for', () => {
     const { refunds } = await readAttention(ctx);
     expect(refunds.map(({ state }) => state)).toEqual(['REQUESTED', 'REFUSED', 'CLOSED', 'ABNORMAL']);
     expect(await waiting()).toEqual({ refunds: 4 });
+  });
+
+  test('a call of the official account that has not worked since, with what WeChat saw and where it is mended', async () => {
+    const text = 'invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist, rid: 1';
+    await noteAccountFault(ctx, 'access_token', new OfficialAccountError(40164, '40164', text));
+    await noteAccountFault(ctx, 'access_token', new OfficialAccountError(40164, '40164', text));
+    await noteAccountFault(ctx, 'oauth', new OfficialAccountError(undefined, 'NO_ANSWER', 'no answer'));
+    const { account: troubles } = await readAttention(ctx);
+    expect(troubles).toContainEqual({
+      call: 'access_token',
+      code: '40164',
+      zh: '服务器 IP 不在白名单中，微信看到的地址是 203.0.113.7',
+      en: 'our server address is not on the whitelist; WeChat saw 203.0.113.7',
+      console_page: '公众平台 → 设置与开发 → 基本配置 → IP白名单',
+      times: 2,
+      last_at: now,
+    });
+    expect(await waiting()).toEqual({ account: 2 });
+    await noteAccountWorks(ctx, 'access_token');
+    await ctx.db.account_fault.update({ where: { call: 'oauth' }, data: { last_at: ago(8 * day) } });
+    expect(await waiting()).toEqual({});
+    await ctx.db.account_fault.deleteMany();
+  });
+
+  test('a pay page outside the directories that are registered', async () => {
+    const registered = { ...ctx.config, WECHAT_PAYMENT_DIRECTORIES: ['https://shop.example.com/Pay/'] };
+    const elsewhere = { ...ctx, config: registered };
+    expect((await readAttention(elsewhere)).rules.map(({ rule }) => rule)).toEqual(['payment_directory']);
+    expect(await countAttention(elsewhere)).toBe(1);
+    expect(await countAttention(ctx)).toBe(0);
   });
 
   test('a refused refund no longer, once a later one of the same trade stands', async () => {

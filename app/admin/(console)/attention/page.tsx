@@ -3,6 +3,7 @@ import type { Metadata } from 'next';
 import Link from 'next/link';
 import type { ReactNode } from 'react';
 import {
+  type AccountTrouble,
   type Attention,
   attentionCap,
   type BadBill,
@@ -14,6 +15,7 @@ import {
   type SurplusMoney,
 } from '../../../../lib/admin_attention.ts';
 import {
+  accountCallWords,
   differenceWords,
   fieldsInWords,
   problemInWords,
@@ -51,6 +53,29 @@ export default async function AttentionPage() {
 function Everything({ found }: { found: Attention }) {
   return (
     <>
+      <Group
+        id="rules"
+        title="与微信后台登记不符"
+        hint="本店的地址和微信后台登记的不一致，顾客会付不了款；改好任一边后这里自动消失。"
+        count={found.rules.length}
+      >
+        {found.rules.map((row) => (
+          <Matter key={row.rule} href={undefined} link="">
+            <span className="bad">{row.zh}</span>
+            <span>{row.console_page}</span>
+          </Matter>
+        ))}
+      </Group>
+      <Group
+        id="account"
+        title="公众号接口报错"
+        hint="近 7 天失败、此后还没有成功过的调用；恢复后自动消失。"
+        count={found.account.length}
+      >
+        {found.account.map((row) => (
+          <AccountRow key={row.call} row={row} />
+        ))}
+      </Group>
       <Group
         id="surplus"
         title="多收的钱"
@@ -147,6 +172,19 @@ function Matter({ href, link, children }: { href: string | undefined; link: stri
 }
 
 const order = (order_no: string): string => `/admin/orders/${order_no}`;
+
+function AccountRow({ row }: { row: AccountTrouble }) {
+  return (
+    <Matter href={undefined} link="">
+      <strong>{accountCallWords[row.call]}</strong>
+      <span className="bad">{row.zh}</span>
+      <span className="code">{row.code}</span>
+      {row.console_page === undefined ? null : <span>{row.console_page}</span>}
+      {row.times > 1 ? <span>失败 {row.times} 次</span> : null}
+      <At at={row.last_at} what="最近" />
+    </Matter>
+  );
+}
 
 function Surplus({ row }: { row: SurplusMoney }) {
   return (

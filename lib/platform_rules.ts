@@ -1,0 +1,134 @@
+/**
+ * What WeChat demands of addresses, in one place: payment directories, and the domains of OAuth, JS-SDK and H5. Compares
+ * what the operator says is registered with where this shop is, and tells what does not fit; the judge is WeChat.
+ *
+ * Source: WeChat Pay, 配置JSAPI支付授权目录, H5支付 开发配置; Official Accounts, 网页授权, JS-SDK 说明文档.
+ */
+import { isIP } from 'node:net';
+import type { Config } from './config.ts';
+import type { Logger } from './log.ts';
+
+/** WeChat takes no more of them. */
+export const mostPaymentDirectories = 5;
+
+/**
+ * Whether a payment may start on this page. A directory that is a bare domain fits every page of that scheme and host;
+ * any other fits only pages that lie in it themselves, letter by letter, sub-directories not included. Query and
+ * fragment do not count; a directory without its last `/` fits nothing.
+ */
+export function mayPayOn(page_url: string, directories: readonly string[]): boolean {
+  const page = URL.parse(page_url);
+  if (page === null) return false;
+  const own = page.origin + page.pathname.slice(0, page.pathname.lastIndexOf('/') + 1);
+  return directories.slice(0, mostPaymentDirectories).some((directory) => {
+    const registered = URL.parse(directory);
+    if (registered === null || !directory.endsWith('/')) return false;
+    return directory === own || (registered.pathname === '/' && registered.origin === page.origin);
+  });
+}
+
+/** Which page of a visit WeChat looks at: on an iPhone the one that was loaded first, on Android the present one. */
+export function judgedPage(
+  device: 'ios' | 'android',
+  visit: { first_url: string; current_url: string },
+): string {
+  return device === 'ios' ? visit.first_url : visit.current_url;
+}
+
+/** A registered domain is a host, and a host below it is another one. One with a port fits only that port. */
+export function isOnDomain(url: string, domain: string): boolean {
+  const { host, hostname } = new URL(url);
+  return domain === (domain.includes(':') ? host : hostname);
+}
+
+/** JS接口安全域名 may name a path as well; then only what lies in it is meant. */
+export function isOnJsDomain(url: string, registered: string): boolean {
+  const [domain = '', ...path] = registered.replace(/\/+$/, '').split('/');
+  const { pathname } = new URL(url);
+  const within = path.length === 0 || `${pathname}/`.startsWith(`/${path.join('/')}/`);
+  return isOnDomain(url, domain) && within;
+}
+
+export interface RuleFinding {
+  rule: 'payment_directory' | 'payment_directory_host' | 'oauth_domain' | 'js_domain' | 'h5_domain';
+  zh: string;
+  en: string;
+  /** Where in WeChat's consoles it is mended. */
+  console_page: string;
+}
+
+type Rules = Pick<
+  Config,
+  | 'PUBLIC_URL'
+  | 'WECHAT_PAYMENT_DIRECTORIES'
+  | 'WECHAT_OAUTH_DOMAIN'
+  | 'WECHAT_JS_DOMAINS'
+  | 'WECHAT_H5_DOMAINS'
+  | 'GUITAI_ALLOW_SIMULATOR'
+>;
+
+/** Everything that is said to be registered and does not fit this shop; what is not said is not judged. */
+export function ruleFindings(config: Rules): RuleFinding[] {
+  const { PUBLIC_URL, WECHAT_PAYMENT_DIRECTORIES: directories, WECHAT_OAUTH_DOMAIN: oauth } = config;
+  const pay_directory = `${PUBLIC_URL}/pay/`;
+  const host = new URL(PUBLIC_URL).hostname;
+  const findings: RuleFinding[] = [];
+  const find = (rule: RuleFinding['rule'], console_page: string, zh: string, en: string): void => {
+    findings.push({ rule, zh, en, console_page });
+  };
+  const developing = '商户平台 → 产品中心 → 开发配置';
+  const functions = '公众平台 → 设置与开发 → 功能设置';
+  if (directories.length > 0 && !mayPayOn(`${pay_directory}x`, directories)) {
+    find(
+      'payment_directory',
+      `${developing} → JSAPI支付授权目录`,
+      `付款页 ${pay_directory} 不在支付授权目录 ${directories.join('、')} 之内，顾客付款时会看到“当前页面的URL未注册”`,
+      `the pay page ${pay_directory} lies outside the payment directories ${directories.join(', ')}: shoppers will be told 当前页面的URL未注册`,
+    );
+  }
+  const numbered = directories.filter(hasNumericHost);
+  if (numbered.length > 0 && config.GUITAI_ALLOW_SIMULATOR === 'no') {
+    find(
+      'payment_directory_host',
+      `${developing} → JSAPI支付授权目录`,
+      `支付授权目录必须用备案的域名，不能是 IP：${numbered.join('、')}`,
+      `a payment directory needs a domain, not an address: ${numbered.join(', ')}`,
+    );
+  }
+  if (oauth !== undefined && !isOnDomain(PUBLIC_URL, oauth)) {
+    find(
+      'oauth_domain',
+      `${functions} → 网页授权域名`,
+      `本店的域名 ${host} 不是网页授权域名 ${oauth}，顾客登录时会看到错误 10003`,
+      `this shop's host ${host} is not the OAuth domain ${oauth}: signing in will end with error 10003`,
+    );
+  }
+  const js = config.WECHAT_JS_DOMAINS;
+  if (js.length > 0 && !js.some((registered) => isOnJsDomain(pay_directory, registered))) {
+    find(
+      'js_domain',
+      `${functions} → JS接口安全域名`,
+      `付款页 ${pay_directory} 不在 JS 接口安全域名 ${js.join('、')} 之内，JS-SDK 会报 invalid url domain`,
+      `the pay page ${pay_directory} lies on none of the JS domains ${js.join(', ')}: the JS-SDK will say invalid url domain`,
+    );
+  }
+  const h5 = config.WECHAT_H5_DOMAINS;
+  if (h5.length > 0 && !h5.some((registered) => isOnDomain(PUBLIC_URL, registered))) {
+    find(
+      'h5_domain',
+      `${developing} → H5支付域名`,
+      `本店的域名 ${host} 不在 H5 支付域名 ${h5.join('、')} 之内，微信外付款时会看到“商家存在未配置的参数”`,
+      `this shop's host ${host} is none of the H5 domains ${h5.join(', ')}: paying outside WeChat will fail`,
+    );
+  }
+  return findings;
+}
+
+function hasNumericHost(directory: string): boolean {
+  return isIP(URL.parse(directory)?.hostname.replace(/^\[|\]$/g, '') ?? '') !== 0;
+}
+
+/** At the start of a process: before a shopper meets it. */
+export function tellRuleFindings(config: Rules, log: Logger): void {
+  for (const { rule, en, console_page } of ruleFindings(config)) log.warn({ rule, console_page }, en);
+}
