@@ -9,6 +9,7 @@ import { expireOrder } from './close.ts';
 import type { Context } from './context.ts';
 import { followCharge } from './counter.ts';
 import { Prisma } from './db.ts';
+import { forgetUnbelieved } from './notify_archive.ts';
 import { planOrderMessage, sendOrderMessage } from './order_messages.ts';
 import { enqueue, type JobData, type QueueName, queueSchema, queues } from './queues.ts';
 import { followRedPacket, openRedPacketStates } from './red_packets.ts';
@@ -198,6 +199,7 @@ export async function sweep(ctx: Context): Promise<void> {
   await ctx.db.session.deleteMany({ where: { expires_at: { lt: ago(7 * 24 * 60) } } });
   await ctx.db.login_attempt.deleteMany({ where: { at: { lt: ago(24 * 60) } } });
   await ctx.db.tally.deleteMany({ where: { window_at: { lt: ago(24 * 60) } } });
+  await forgetUnbelieved(ctx);
 }
 
 export interface Worker {

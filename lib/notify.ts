@@ -5,6 +5,7 @@
 import { v3SignType } from './accounts.ts';
 import type { Context } from './context.ts';
 import { readBounded } from './http.ts';
+import { archive, archiveUnbelieved, type NotificationKind } from './notify_archive.ts';
 import { newId } from './numbers.ts';
 import { askRefund } from './refund_call.ts';
 import type { ArchivedMessage } from './settle.ts';
@@ -29,8 +30,6 @@ const keptHeaders = [
   'wechatpay-timestamp',
   'x-forwarded-for',
 ];
-
-type Kind = 'payment' | 'refund';
 
 /** How a door answers: `taken` ends WeChat's retries, `refused` is a message not believed, `unknown` asks for another. */
 interface Verdict {
@@ -81,7 +80,7 @@ export function receiveRefund(ctx: Context, api_version: ApiVersion, request: Re
 async function receive(
   ctx: Context,
   api_version: ApiVersion,
-  kind: Kind,
+  kind: NotificationKind,
   request: Request,
   read: (account: WechatPay, message: ArchivedMessage, headers: Headers) => Promise<Verdict>,
 ): Promise<Response> {
@@ -97,8 +96,7 @@ async function receive(
       return await read(account, message, request.headers);
     } catch (thrown) {
       if (thrown instanceof NotificationError) {
-        await archive(ctx, message, kind, { verdict: thrown.verdict, detail: thrown.message });
-        ctx.log.warn({ notification_id: message.id, verdict: thrown.verdict }, 'notification refused');
+        await archiveUnbelieved(ctx, message, kind, thrown);
         return { answer: 'refused', text: thrown.verdict === 'bad_signature' ? '签名错误' : '报文有误' };
       }
       throw thrown;
@@ -174,27 +172,4 @@ function archivable(
     if (value !== null) kept[name] = value.slice(0, 1_024).replaceAll('\u0000', '');
   }
   return { id: newId(), received_at: ctx.now(), api_version, headers: kept, body };
-}
-
-/** A message that moved no payment is kept as it came, with why. */
-async function archive(
-  ctx: Context,
-  message: ArchivedMessage,
-  kind: Kind,
-  { verdict, detail, out_trade_no }: { verdict: string; detail: string; out_trade_no?: string },
-): Promise<void> {
-  await ctx.db.notification.create({
-    data: {
-      id: message.id,
-      received_at: message.received_at,
-      api_version: message.api_version,
-      kind,
-      headers: message.headers,
-      body: Buffer.from(message.body),
-      verdict,
-      detail: detail.slice(0, 500).replaceAll('\u0000', ''),
-      out_trade_no: out_trade_no ?? null,
-    },
-    select: { id: true },
-  });
 }

@@ -5,7 +5,7 @@
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Counter, openCounter, type Shopper } from '../setup/counter.ts';
 import { knock } from '../setup/host.ts';
 import { type Pairs, type SignType, signedXml, signOf, xmlOf } from '../setup/v2_message.ts';
@@ -26,6 +26,8 @@ beforeAll(async () => {
   key = counter.simulator_config.merchants[0]?.api_v2_key ?? '';
 });
 afterAll(() => counter.close());
+// Each of these forgeries is meant to leave its row, however many come in a minute.
+beforeEach(() => counter.ctx.db.tally.deleteMany());
 
 const post = (body: BodyInit | null, headers: Record<string, string> = {}): Promise<Response> =>
   knock(
@@ -508,7 +510,7 @@ describe('a genuine payment is not lost over a word nobody needs', () => {
       ],
     ],
     ['a transaction_id of 32 letters', [['transaction_id', `42${'0'.repeat(30)}`]]],
-    ['a payment of the year 9999', [['time_end', '99991231235959']]],
+    ['a payment of the year 2099', [['time_end', '20991231235959']]],
   ];
   test.each(oddities)('%s', async (_what, changes) => {
     const mine = await freshTrade();

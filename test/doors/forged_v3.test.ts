@@ -4,7 +4,7 @@
  * what it says can refuse it; the others are wrong in their frame. All of them stand in the archive as they came.
  */
 import { createCipheriv, createPrivateKey, type KeyObject, randomBytes, sign } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createKeyring } from '../../simulator/keys.ts';
 import { type Counter, openCounter, type Shopper, type SimulatedMerchant } from '../setup/counter.ts';
 import { knock } from '../setup/host.ts';
@@ -37,6 +37,8 @@ beforeAll(async () => {
   used = row.transaction_id ?? '';
 });
 afterAll(() => counter.close());
+// Each of these forgeries is meant to leave its row, however many come in a minute.
+beforeEach(() => counter.ctx.db.tally.deleteMany());
 
 async function freshTrade(product_id?: string): Promise<{ order_no: string; out_trade_no: string }> {
   const { order_no } = await shopper.order(product_id);
