@@ -7,7 +7,7 @@ import type { Context } from './context.ts';
 import { readBounded } from './http.ts';
 import { archive, archiveUnbelieved, type NotificationKind } from './notify_archive.ts';
 import { newId } from './numbers.ts';
-import { askRefund } from './refund_call.ts';
+import { askNotifiedRefund } from './refund_notice.ts';
 import type { ArchivedMessage } from './settle.ts';
 import { type ApiVersion, acknowledgeV2, NotificationError, type WechatPay } from './wechat/index.ts';
 
@@ -68,7 +68,7 @@ export function receiveRefund(ctx: Context, api_version: ApiVersion, request: Re
     const spoken = isXml(message.body) ? accountOf(ctx, 'v2') : account;
     if (spoken === undefined) throw new NotificationError('malformed', 'XML, but no v2 key is configured');
     const { out_refund_no, out_trade_no } = await spoken.readRefundNotification(message.body, headers);
-    const verdict = await askRefund(ctx, out_refund_no, 'notification', out_trade_no);
+    const verdict = await askNotifiedRefund(ctx, out_refund_no, out_trade_no);
     await archive(ctx, message, 'refund', { verdict, detail: out_refund_no, out_trade_no });
     if (verdict === 'applied' || verdict === 'already') return { answer: 'taken', text: 'OK' };
     if (verdict === 'unknown') return { answer: 'unknown', text: '系统繁忙' };

@@ -89,6 +89,39 @@ describe('a genuine notification', () => {
     expect(moves).toBe(1);
   });
 
+  test('sent again and again by somebody who overheard it, WeChat is asked once in a while and no more', async () => {
+    const order = await paid();
+    await submitRefund(counter, order, 12_800);
+    const genuine = await refundMessage(order);
+    const before = await asked();
+    const answers = await Promise.all(Array.from({ length: 40 }, () => post(genuine)));
+    expect(new Set(answers)).toEqual(new Set(['200 SUCCESS']));
+    expect(await asked()).toBeLessThanOrEqual(before + 1);
+    counter.advance(4);
+    await post(genuine);
+    expect(await asked()).toBeGreaterThan(before);
+    expect(await asked()).toBeLessThanOrEqual(before + 2);
+  });
+
+  test('of a refund under way: within the gap WeChat is told to come again', async () => {
+    const order = await paid();
+    await submitRefund(counter, order, 12_800);
+    const genuine = await refundMessage(order);
+    const inner = { ...opened(genuine, api_v2_key) };
+    const other = await paid();
+    await arm({ refund_slow: { times: 1 } });
+    const { out_refund_no } = await submitRefund(counter, other, 12_800);
+    const named = { ...inner, out_refund_no, out_trade_no: other.out_trade_no };
+    const message = withRequestInfo(genuine, sealed(Object.entries(named), api_v2_key));
+    const before = await asked();
+    expect(await post(message)).toBe('200 SUCCESS');
+    expect(await post(message)).toBe('500 FAIL');
+    expect(await asked()).toBe(before + 1);
+    counter.advance(4);
+    expect(await post(message)).toBe('200 SUCCESS');
+    expect(await asked()).toBe(before + 2);
+  });
+
   test('while WeChat cannot be asked: 500, and its repeat is applied', async () => {
     const order = await paid();
     const { out_refund_no } = await submitRefund(counter, order, 12_800);
@@ -195,7 +228,11 @@ describe('a notification that is not what it seems', () => {
       const orders = [done, closed, open];
       return JSON.stringify([
         await Promise.all(orders.map((order) => statesOf(counter, order))),
-        await Promise.all(orders.map(({ out_trade_no }) => refundRows(counter, out_trade_no))),
+        await Promise.all(
+          orders.map(async ({ out_trade_no }) =>
+            (await refundRows(counter, out_trade_no)).map((row) => ({ ...row, asked_at: null })),
+          ),
+        ),
       ]);
     };
     const before = await held();
