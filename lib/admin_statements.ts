@@ -252,6 +252,7 @@ const evidenceFields = [
   { field: 'rate', names: ['rate'] },
   { field: 'mch_id', names: ['mch_id'] },
   { field: 'appid', names: ['appid'] },
+  { field: 'flow', names: ['flow_fen'] },
 ] as const;
 
 /** The evidence of both sides field by field; a field that neither side has is left out. */

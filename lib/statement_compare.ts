@@ -20,6 +20,7 @@ export const differenceKinds = [
   'fee',
   'foreign',
   'repeated',
+  'flow',
 ] as const;
 export type DifferenceKind = (typeof differenceKinds)[number];
 
@@ -116,8 +117,8 @@ INSERT INTO difference AS d (mch_id, bill_date, kind, subject, out_trade_no, our
 SELECT $1, $2::date, kind, subject, out_trade_no, ours, theirs, $3 FROM found
 ON CONFLICT (mch_id, bill_date, kind, subject) DO UPDATE
 SET ours = excluded.ours, theirs = excluded.theirs, resolved_at = NULL, resolution = NULL, resolved_by = NULL,
-  found_at = CASE WHEN d.resolved_at IS NULL THEN d.found_at ELSE excluded.found_at END
-WHERE CASE
+  found_at = excluded.found_at
+WHERE d.resolved_at IS NOT NULL AND CASE
   WHEN d.resolved_by = 'bill' AND d.resolution = '${vanished}' THEN true
   WHEN d.resolved_by = 'bill' THEN d.theirs <> excluded.theirs
   ELSE d.theirs <> excluded.theirs
@@ -139,7 +140,7 @@ const resolve = `
 UPDATE difference d SET resolved_at = $3, resolved_by = 'bill', resolution = CASE
     WHEN d.bill_date = $2::date THEN '${vanished}'
     ELSE 'found in the bill of ' || $2 END
-WHERE d.mch_id = $1 AND d.resolved_at IS NULL AND (
+WHERE d.mch_id = $1 AND d.resolved_at IS NULL AND (d.kind = 'flow') = $4 AND (
   (d.bill_date = $2::date AND NOT EXISTS (
     SELECT FROM found f WHERE f.kind = d.kind AND f.subject = d.subject))
   OR (d.bill_date BETWEEN $2::date - 3 AND $2::date + 3 AND d.bill_date <> $2::date
@@ -160,7 +161,7 @@ export async function compareBill(
       `${compare.replaceAll('$1', quote(mch_id)).replaceAll('$2', quote(day_start.toISOString()))}`,
     );
     await session.query(keep, [mch_id, date, now]);
-    await session.query(resolve, [mch_id, date, now]);
+    await session.query(resolve, [mch_id, date, now, false]);
     for (const statement of split) await session.query(statement, [mch_id, date]);
     await session.query('COMMIT');
   } catch (cause) {
@@ -173,6 +174,40 @@ export async function compareBill(
     [mch_id, day_start],
   );
   return rows[0] ?? { payments: 0, payment_fen: '0' };
+}
+
+/** A disagreement of the day's sums, found outside the join. */
+export interface FoundSum {
+  kind: 'flow';
+  subject: string;
+  out_trade_no: null;
+  ours: Record<string, unknown>;
+  theirs: Record<string, unknown>;
+}
+
+/** Keeps what the fund flow and the bill disagree about, and resolves what they no longer do; as a bill's own. */
+export async function keepDifferences(
+  session: DbSession,
+  { mch_id, bill_date, now }: Omit<ComparedDay, 'day_start'>,
+  found: readonly FoundSum[],
+): Promise<void> {
+  const date = bill_date.toISOString().slice(0, 10);
+  await session.query('BEGIN');
+  try {
+    await session.query('TRUNCATE found');
+    await session.query(
+      `INSERT INTO found (kind, subject, out_trade_no, ours, theirs)
+       SELECT kind, subject, out_trade_no, ours, theirs
+       FROM json_to_recordset($1::json) AS f(kind text, subject text, out_trade_no text, ours jsonb, theirs jsonb)`,
+      [JSON.stringify(found)],
+    );
+    await session.query(keep, [mch_id, date, now]);
+    await session.query(resolve, [mch_id, date, now, true]);
+    await session.query('COMMIT');
+  } catch (cause) {
+    await session.query('ROLLBACK');
+    throw cause;
+  }
 }
 
 /** CREATE TABLE AS takes no parameters; these two are a configured number and a time we made. */

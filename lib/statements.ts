@@ -4,11 +4,13 @@
  * changes nothing that the first one left right.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beijingDay, beijingDayStart } from './beijing.ts';
 import { createBillTable, importBill } from './bill_import.ts';
 import type { Context } from './context.ts';
 import { type DbSession, withSession } from './db.ts';
 import { AppError } from './errors.ts';
+import { compareFundFlow } from './fund_flow.ts';
 import { askRefund } from './refund_call.ts';
 import { compareBill } from './statement_compare.ts';
 import {
@@ -58,11 +60,7 @@ export async function reconcileDay(
   const { mch_id, api_version } = ctx.pay;
   const day = { mch_id, bill_date: new Date(`${bill_date}T00:00:00Z`) };
   return withSession(ctx.config.DATABASE_URL, async (session) => {
-    const { rows: locks } = await session.query<{ taken: boolean }>(
-      'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS taken',
-      [`bill ${mch_id} ${bill_date}`],
-    );
-    if (locks[0]?.taken !== true) throw new AppError('busy');
+    await takeDay(session, `bill ${mch_id} ${bill_date}`);
     await ctx.db.statement_day.upsert({
       where: { mch_id_bill_date: day },
       create: { ...day, api_version, state: 'WAITING', attempts: 1, tried_at: ctx.now() },
@@ -88,11 +86,10 @@ export async function reconcileDay(
     progress(`${bill_date}: settling what only the bill knows`);
     const settled = await settleFromBill(ctx, session);
     progress(`${bill_date}: comparing ${fetched.summary?.rows ?? 0} rows`);
-    const ours = await compareBill(session, {
-      ...day,
-      now: ctx.now(),
-      day_start: beijingDayStart(bill_date) ?? new Date(0),
-    });
+    const day_start = beijingDayStart(bill_date) ?? new Date(0);
+    const ours = await compareBill(session, { ...day, now: ctx.now(), day_start });
+    progress(`${bill_date}: asking WeChat for the fund flow`);
+    await compareFundFlow(ctx, session, { ...day, day_start }, fetched.summary?.settlement_fen ?? 0);
     const unknown = fetched.summary?.unknown_columns ?? [];
     const problem = unknown.length === 0 ? '' : `unknown columns: ${unknown.join(', ')}`;
     await ctx.db.statement_day.update({
@@ -117,6 +114,19 @@ export async function reconcileDay(
       problem,
     };
   });
+}
+
+/** Locks a day for this session, or throws `busy`. A session that ended a moment ago lets go of it a moment later. */
+async function takeDay(session: DbSession, name: string): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    const { rows } = await session.query<{ taken: boolean }>(
+      'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS taken',
+      [name],
+    );
+    if (rows[0]?.taken === true) return;
+    if (tries === 10) throw new AppError('busy');
+    await sleep(50);
+  }
 }
 
 /**
@@ -255,8 +265,14 @@ export async function dueDays(ctx: Context): Promise<string[]> {
       where: { mch_id_bill_date: { mch_id: ctx.pay.mch_id, bill_date: new Date(`${bill_date}T00:00:00Z`) } },
       select: { state: true, our_payments: true },
     });
+    const flow = await ctx.db.fund_flow_day.findUnique({
+      where: { mch_id_bill_date: { mch_id: ctx.pay.mch_id, bill_date: new Date(`${bill_date}T00:00:00Z`) } },
+      select: { state: true },
+    });
+    const flow_waits = flow?.state === 'WAITING';
     // "No bill" is believed at once only when we took no money that day either.
-    if (row?.state === 'COMPARED' || (row?.state === 'EMPTY' && row.our_payments === 0)) continue;
+    if ((row?.state === 'COMPARED' && !flow_waits) || (row?.state === 'EMPTY' && row.our_payments === 0))
+      continue;
     days.push(bill_date);
   }
   return days;

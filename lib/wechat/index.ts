@@ -5,6 +5,7 @@
 export { type AccountMessageKind, sendAccountMessage } from './account_message.ts';
 export { fitDescription, MAX_DESCRIPTION_BYTES } from './description.ts';
 export { NotificationError, type NotificationVerdict, type Outcome, WechatError } from './errors.ts';
+export { type FundFlowSum, type FundFlowSummary, readFundFlow } from './fund_flow_bill.ts';
 export { type JsSdkConfig, jsSdkConfig, signJsSdk } from './js_sdk.ts';
 export {
   decryptPush,

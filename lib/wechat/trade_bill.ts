@@ -45,6 +45,8 @@ export interface TradeBillSummary {
   payment_fen: number;
   refund_fen: number;
   fee_e5: number;
+  /** What the bill says is to be settled: less than was paid where coupons were the seller's own. */
+  settlement_fen: number;
   /** Header texts that are not in the documents: told to the operator, because a new column may mean new money. */
   unknown_columns: string[];
 }
@@ -190,6 +192,7 @@ function createReader() {
     payment_fen: 0,
     refund_fen: 0,
     fee_e5: 0,
+    settlement_fen: 0,
     unknown_columns: [],
   };
   let columns: Columns | undefined;
@@ -267,7 +270,7 @@ function createReader() {
     /** The summary line is the bill's own check: a file cut short has none, or one that does not add up. */
     end(): TradeBillSummary {
       if (totals === undefined) throw new BillError('the bill ends without its summary');
-      const [count = '', , , , fee = '', total, refund] = totals;
+      const [count = '', settlement, , , fee = '', total, refund] = totals;
       if (Math.round(Number(count)) !== summary.rows) {
         throw new BillError(`the bill says ${count} rows and has ${summary.rows}`);
       }
@@ -280,6 +283,7 @@ function createReader() {
       if (decimals(fee, 5, line_no) !== summary.fee_e5) {
         throw new BillError('the fees do not add up to the bill’s summary');
       }
+      summary.settlement_fen = fen(settlement, line_no);
       return summary;
     },
   };

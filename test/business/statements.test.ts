@@ -48,7 +48,9 @@ beforeAll(async () => {
     log: pino({ level: 'silent' }),
     now: () => new Date(noon.getTime() + 3 * 86_400_000),
   });
-  ctx = { ...made, pay: { ...made.pay, downloadTradeBill: async () => bill() } };
+  // The fund flow has tests of its own: here nobody gives us one.
+  const downloadFundFlowBill = async () => ({ outcome: 'creating' as const, exchange });
+  ctx = { ...made, pay: { ...made.pay, downloadTradeBill: async () => bill(), downloadFundFlowBill } };
   nextDay();
 });
 afterAll(async () => {

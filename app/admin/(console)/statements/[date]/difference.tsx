@@ -23,7 +23,8 @@ import { Explain } from './explain.client.tsx';
 
 export function Difference({ row }: { row: DifferenceRow }) {
   const { title, hint } = differenceWords[row.kind];
-  const refund = row.out_trade_no !== row.subject;
+  const sums = row.kind === 'flow';
+  const refund = !sums && row.out_trade_no !== row.subject;
   const open = row.resolved_at === null;
   const pairs = evidenceOf(row);
   return (
@@ -32,13 +33,17 @@ export function Difference({ row }: { row: DifferenceRow }) {
         <Tag color={open ? 'error' : 'default'} className="chip">
           {title}
         </Tag>
-        <span className="nowrap">
-          <span className="none">{refund ? '退款单号' : '商户单号'}</span>
-          &nbsp;
-          <span className="code">{row.subject}</span>
-          <Copy text={row.subject} what="单号" />
-        </span>
-        {row.order_no === null ? (
+        {sums ? (
+          <span>{flowSubjectWords[row.subject] ?? row.subject}</span>
+        ) : (
+          <span className="nowrap">
+            <span className="none">{refund ? '退款单号' : '商户单号'}</span>
+            &nbsp;
+            <span className="code">{row.subject}</span>
+            <Copy text={row.subject} what="单号" />
+          </span>
+        )}
+        {sums ? null : row.order_no === null ? (
           <span className="none">我方没有对应的订单</span>
         ) : (
           <Link href={`/admin/orders/${row.order_no}`} prefetch={false}>
@@ -52,8 +57,8 @@ export function Difference({ row }: { row: DifferenceRow }) {
             <th scope="col">
               <span className="unseen">内容</span>
             </th>
-            <th scope="col">我方</th>
-            <th scope="col">微信账单</th>
+            <th scope="col">{sums ? '交易账单' : '我方'}</th>
+            <th scope="col">{sums ? '资金账单' : '微信账单'}</th>
           </tr>
         </thead>
         <tbody>
@@ -100,6 +105,12 @@ export function Difference({ row }: { row: DifferenceRow }) {
   );
 }
 
+const flowSubjectWords: Record<string, string> = {
+  'fund flow payment': '收款合计',
+  'fund flow refund': '退款合计（已扣退回的手续费）',
+  'fund flow fee': '手续费合计',
+};
+
 const sides = ['ours', 'theirs'] as const;
 
 function Expected({ row }: { row: DifferenceRow }) {
@@ -116,7 +127,7 @@ function disagrees({ field, ours, theirs }: EvidencePair): boolean {
 
 function inWords({ field }: EvidencePair, value: Evidence, refund: boolean) {
   if (value === undefined) return <span className="none">–</span>;
-  if (field === 'amount') return formatFen(Number(value));
+  if (field === 'amount' || field === 'flow') return formatFen(Number(value));
   if (field === 'fee') return formatE5(Number(value));
   if (field === 'at') return beijingText(new Date(value));
   const text = String(value);

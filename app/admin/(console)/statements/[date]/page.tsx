@@ -14,6 +14,7 @@ import {
 import { dayLookWords, differenceWords, problemInWords } from '../../../../../lib/admin_words.ts';
 import { beijingDay, beijingText } from '../../../../../lib/beijing.ts';
 import { context } from '../../../../../lib/context.ts';
+import { readFundFlowDay } from '../../../../../lib/fund_flow.ts';
 import { formatFen } from '../../../../../lib/money.ts';
 import { sellerNames } from '../../../../../lib/sellers.ts';
 import { Alert } from '../../../antd.client.ts';
@@ -23,6 +24,7 @@ import { addressOf, Paging } from '../../paging.tsx';
 import { DayChip } from '../day_chip.client.tsx';
 import { CompareAgain } from './compare_again.client.tsx';
 import { Difference } from './difference.tsx';
+import { FundFlow } from './fund_flow.tsx';
 import { Sellers } from './sellers.tsx';
 
 type Props = {
@@ -43,9 +45,10 @@ export default async function StatementPage({ params, searchParams }: Props) {
   const ctx = context();
   const day = await readDay(ctx, date);
   if (day === undefined) notFound();
-  const [{ rows, next, kinds }, shares] = await Promise.all([
+  const [{ rows, next, kinds }, shares, flow] = await Promise.all([
     listDifferences(ctx, date, filter),
     readSellers(ctx, date),
+    readFundFlowDay(ctx, date),
   ]);
   const { show, kind } = filter;
   return (
@@ -64,6 +67,7 @@ export default async function StatementPage({ params, searchParams }: Props) {
       </div>
       <Totals day={day} early={ctx.now() < day.ready_at} />
       {shares.length === 0 ? null : <Sellers shares={shares} names={sellerNames(ctx.config)} />}
+      {flow === undefined ? null : <FundFlow flow={flow} />}
       {day.differences === 0 ? null : (
         <section className="card" aria-labelledby="differences">
           <div className="card-head">
