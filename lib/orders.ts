@@ -146,6 +146,12 @@ export function standingOf(
   return 'stranger';
 }
 
+export interface OpenTrade {
+  out_trade_no: string;
+  trade_type: string;
+  trade_state: HeldTradeState;
+}
+
 export interface ShownOrder {
   order_no: string;
   state: OrderState;
@@ -162,7 +168,7 @@ export interface ShownOrder {
   standing: Standing;
   items: { title: string; price_fen: number; quantity: number }[];
   /** The attempt a status poll asks WeChat about, if one is open. */
-  open_trade: { out_trade_no: string; trade_state: HeldTradeState } | undefined;
+  open_trade: OpenTrade | undefined;
 }
 
 /** One database round trip; undefined for a number that is not ours, does not exist, or was rung up at the counter. */
@@ -176,7 +182,8 @@ export async function showOrder(
     SELECT o.order_no, o.session_id, o.openid, o.state, o.title, o.total_fen, o.created_at, o.expires_at, o.paid_at,
       (SELECT json_agg(json_build_object('title', i.title, 'price_fen', i.price_fen, 'quantity', i.quantity)
                        ORDER BY i.line) FROM order_item i WHERE i.order_no = o.order_no) AS items,
-      (SELECT json_build_object('out_trade_no', t.out_trade_no, 'trade_state', t.trade_state) FROM trade t
+      (SELECT json_build_object('out_trade_no', t.out_trade_no, 'trade_type', t.trade_type,
+                                'trade_state', t.trade_state) FROM trade t
         WHERE t.order_no = o.order_no AND t.trade_state IN ('NOTPAY', 'USERPAYING')
         ORDER BY t.created_at DESC LIMIT 1) AS open_trade,
       (SELECT coalesce(sum(t.total_fen), 0)::int FROM trade t
@@ -205,7 +212,7 @@ interface OrderRow {
   expires_at: Date;
   paid_at: Date | null;
   items: { title: string; price_fen: number; quantity: number }[];
-  open_trade: { out_trade_no: string; trade_state: HeldTradeState } | null;
+  open_trade: OpenTrade | null;
   surplus_fen: number;
   refunded_fen: number;
 }

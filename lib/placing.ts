@@ -79,8 +79,8 @@ function liveHandle(trade: PlacingTrade, now: Date): PlacedTrade | undefined {
   const handle = handleOf(trade);
   if (handle === null || trade.prepay_at === null) return undefined;
   const good_until = new Date(trade.prepay_at.getTime() + lifeOf(trade));
-  const { out_trade_no, order_no } = trade;
-  return now < good_until ? { out_trade_no, order_no, handle, good_until } : undefined;
+  const { out_trade_no, order_no, prepay_id } = trade;
+  return now < good_until ? { out_trade_no, order_no, handle, prepay_id, good_until } : undefined;
 }
 
 /** What the payer's side is handed: an address where the way has one, else the prepay_id. */
@@ -176,7 +176,7 @@ async function keep(
   // WeChat may repeat what it handed out before: a prepay_id in its last minutes still serves, a dead link does not.
   const good_until = new Date(prepay_at.getTime() + lifeOf(trade));
   if (trade.trade_type === 'MWEB' && good_until <= ctx.now()) return { outcome: 'dead' };
-  return { outcome: 'placed', trade, placed: { out_trade_no, order_no, handle, good_until } };
+  return { outcome: 'placed', trade, placed: { out_trade_no, order_no, handle, prepay_id, good_until } };
 }
 
 /**

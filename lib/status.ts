@@ -1,11 +1,11 @@
 /**
  * What a waiting page is told: the order's state from our rows, and when to come back. It asks WeChat itself only
- * for the buyer, through the shared throttle, so that polling can never multiply calls.
+ * for the buyer, and for a payer who says "I have paid", through the shared throttle: polling never multiplies calls.
  */
 import { askTrade } from './ask.ts';
 import type { Context } from './context.ts';
 import { AppError } from './errors.ts';
-import { type ShownOrder, showOrder } from './orders.ts';
+import { type ShownOrder, type Standing, showOrder } from './orders.ts';
 import type { Session } from './sessions.ts';
 import type { OrderState } from './states.ts';
 
@@ -21,10 +21,16 @@ export interface OrderStatus {
   refunded_fen: number;
   surplus_fen: number;
   paid_at: Date | null;
+  /** `trade_type` of what can be paid now; a page that shows a code must not go on when it is another way's turn. */
+  open_way: string | null;
 }
 
-/** `confirm`: after a tap, quick and for a minute. `watch`: a code on a desktop, until the order ends. */
-export type PollMode = 'confirm' | 'watch';
+/**
+ * `confirm`: after a tap, quick and for a minute. `returned`: the same for who says he has paid in another place.
+ * `watch`: a code on a desktop, until the order ends.
+ */
+export const pollModes = ['confirm', 'returned', 'watch'] as const;
+export type PollMode = (typeof pollModes)[number];
 
 const confirmPlan_ms = [1_000, 1_000, 2_000, 2_000, 3_000, 3_000, ...Array<number>(10).fill(5_000)];
 
@@ -40,6 +46,10 @@ function askingGap_ms(mode: PollMode, poll: number): number {
   return poll === 0 ? 500 : 1_900;
 }
 
+/** Somebody with the link alone may have paid by it, and says so; waiting is no reason to ask. */
+const bearerGap_ms = 3_000;
+const mayAsk = (standing: Standing, mode: PollMode): boolean => standing === 'buyer' || mode === 'returned';
+
 /** Throws `not_found` for a number that does not exist and for another WeChat account's order alike. */
 export async function pollOrder(
   ctx: Context,
@@ -48,10 +58,10 @@ export async function pollOrder(
   { mode, poll }: { mode: PollMode; poll: number },
 ): Promise<OrderStatus> {
   let order = await visible(ctx, session, order_no);
-  if (order.state === 'NOTPAY' && order.open_trade !== undefined && order.standing === 'buyer') {
+  if (order.state === 'NOTPAY' && order.open_trade !== undefined && mayAsk(order.standing, mode)) {
     const asked = await askTrade(ctx, order.open_trade.out_trade_no, {
       source: 'shopper',
-      min_gap_ms: askingGap_ms(mode, poll),
+      min_gap_ms: order.standing === 'buyer' ? askingGap_ms(mode, poll) : bearerGap_ms,
     });
     if (asked.outcome === 'told' && asked.said !== 'NOTPAY') order = await visible(ctx, session, order_no);
   }
@@ -65,6 +75,7 @@ export async function pollOrder(
     refunded_fen: order.refunded_fen,
     surplus_fen: order.surplus_fen,
     paid_at: order.paid_at,
+    open_way: order.open_trade?.trade_type ?? null,
   };
 }
 

@@ -29,11 +29,13 @@ export interface Started {
   MINIPROGRAM: { out_trade_no: string; mini_program: MiniProgramParameters };
 }
 
-/** A placed trade: WeChat's handle on it (a prepay_id or an address) and until when that is good. */
+/** A placed trade and until when it can be paid by what WeChat handed out for it. */
 export interface PlacedTrade {
   out_trade_no: string;
   order_no: string;
+  /** What the payer's side is handed: an address where the way has one, else the prepay_id. */
   handle: string;
+  prepay_id: string | null;
   good_until: Date;
 }
 

@@ -9,6 +9,8 @@ import type { Environment } from './paths.ts';
 /** What we read of the simulator's `/_sim/config`. */
 export interface SimulatorConfig {
   official_account: { appid: string; secret: string };
+  mini_program: { appid: string; secret: string };
+  app: { appid: string };
   tls_url: string;
   ca_pem: string;
   merchants: {
@@ -33,7 +35,7 @@ export interface Addresses {
 export function demoEnvironment(
   data_dir: string,
   { database_url, public_url, simulator_url }: Addresses,
-  { official_account, merchants, tls_url, ca_pem }: SimulatorConfig,
+  { official_account, mini_program, app, merchants, tls_url, ca_pem }: SimulatorConfig,
 ): Environment {
   const merchant = merchants.find(({ appid }) => appid === official_account.appid);
   if (merchant === undefined) throw new Fault('The simulator has no merchant bound to its official account.');
@@ -43,13 +45,18 @@ export function demoEnvironment(
     NEXT_TELEMETRY_DISABLED: '1',
     DATABASE_URL: database_url,
     PUBLIC_URL: public_url,
-    SESSION_PASSWORD: sessionPassword(data_dir),
+    SESSION_PASSWORD: keptSecret(data_dir, 'session-password'),
     SHOP_NAME: process.env.SHOP_NAME ?? '柜台小店',
     // Everybody in a demo comes from this machine.
     ADDRESS_LIMIT_PER_MINUTE: process.env.ADDRESS_LIMIT_PER_MINUTE ?? '6000',
     WECHAT_APPID: official_account.appid,
     WECHAT_APP_SECRET: official_account.secret,
     WECHAT_MCH_ID: merchant.mch_id,
+    WECHAT_PRODUCTS: 'JSAPI,NATIVE,MWEB,APP,MINIPROGRAM,MICROPAY,FACEPAY',
+    WECHAT_MINI_APPID: mini_program.appid,
+    WECHAT_MINI_SECRET: mini_program.secret,
+    WECHAT_APP_APPID: app.appid,
+    APP_API_KEYS: `demo:${keptSecret(data_dir, 'app-api-key')}`,
     WECHAT_API_V2_KEY: merchant.api_v2_key,
     WECHAT_SIGN_TYPE: merchant.sign_type,
     WECHAT_API_V3_KEY: merchant.api_v3_key,
@@ -67,9 +74,9 @@ export function demoEnvironment(
   };
 }
 
-/** Kept beside the database, so that a restart does not sign everybody out. */
-function sessionPassword(data_dir: string): string {
-  const file = join(data_dir, 'session-password');
+/** Kept beside the database, so that a restart does not sign everybody out, or lock an APP's server out. */
+function keptSecret(data_dir: string, name: string): string {
+  const file = join(data_dir, name);
   if (!existsSync(file)) writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
   return readFileSync(file, 'utf8').trim();
 }

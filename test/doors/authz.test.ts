@@ -15,15 +15,22 @@ type Handler = (request: Request, route: { params: Promise<Record<string, string
 /**
  * `anyone`: nothing personal. `visitor`: a browser acts for itself alone. `order`: shows A's order to its buyer, as a
  * bearer to who has no WeChat account, and 404 to another account. `payer`: only A. `wechat`: only what is signed.
- * `operator`: only a signed-in operator.
+ * `keyed`: cookies count for nothing; only a key or a code of WeChat's opens it (see ways.test.ts). `operator`: only a
+ * signed-in operator.
  */
-type Policy = 'anyone' | 'visitor' | 'order' | 'payer' | 'wechat' | 'operator';
+type Policy = 'anyone' | 'visitor' | 'order' | 'payer' | 'wechat' | 'keyed' | 'operator';
 
 const table: Record<string, { method: Method; policy: Policy; body?: () => unknown }[]> = {
   'admin/login': [{ method: 'POST', policy: 'anyone', body: () => ({ username: 'nobody', password: 'x' }) }],
   'admin/logout': [{ method: 'POST', policy: 'visitor' }],
   // Whether, and as whom, the asking browser is signed in.
   'admin/session': [{ method: 'GET', policy: 'visitor' }],
+  'app/mini/session': [{ method: 'POST', policy: 'keyed', body: () => ({ code: 'made-up' }) }],
+  'app/orders': [{ method: 'POST', policy: 'keyed', body: () => ({}) }],
+  'app/orders/[order_no]': [{ method: 'GET', policy: 'keyed' }],
+  'app/orders/[order_no]/pay': [
+    { method: 'POST', policy: 'keyed', body: () => ({ payer_client_ip: '203.0.113.9' }) },
+  ],
   'health/live': [{ method: 'GET', policy: 'anyone' }],
   'health/ready': [{ method: 'GET', policy: 'anyone' }],
   'notify/v2/payment': [{ method: 'POST', policy: 'wechat' }],
@@ -53,6 +60,7 @@ const table: Record<string, { method: Method; policy: Policy; body?: () => unkno
   signout: [{ method: 'POST', policy: 'visitor' }],
   // For pages of this shop, which this knock does not name; see wechat_server.test.ts.
   'wechat/jssdk': [{ method: 'GET', policy: 'anyone' }],
+  'wechat/native': [{ method: 'POST', policy: 'wechat' }],
   'wechat/oauth': [{ method: 'GET', policy: 'visitor' }],
   // No token is set here, so there is nothing to receive; see wechat_server.test.ts.
   'wechat/server': [
@@ -99,7 +107,7 @@ type Identity = (typeof identities)[number];
 const cookies = new Map<Identity, string>();
 
 beforeAll(async () => {
-  counter = await openCounter();
+  counter = await openCounter({ environment: { WECHAT_PRODUCTS: 'JSAPI,NATIVE,MWEB,APP,MINIPROGRAM' } });
   const { ctx } = counter;
   const cookieValue = (set_cookie: string): string =>
     set_cookie.slice(set_cookie.indexOf('=') + 1, set_cookie.indexOf(';'));
@@ -221,6 +229,8 @@ function expected(policy: Policy, route: string, who: Identity): number[] {
     case 'wechat':
       if (route === 'wechat/server') return [404];
       return route.includes('/v3/') ? [400] : [200];
+    case 'keyed':
+      return [401];
     case 'operator':
       return who === 'an operator' ? [200, 400, 404, 409] : [401];
   }
@@ -305,7 +315,7 @@ async function rows(): Promise<string> {
 describe('writes from elsewhere', () => {
   const writes = Object.entries(table).flatMap(([route, lines]) =>
     lines
-      .filter(({ method, policy }) => method === 'POST' && policy !== 'wechat')
+      .filter(({ method, policy }) => method === 'POST' && policy !== 'wechat' && policy !== 'keyed')
       .map((line) => ({ route, ...line })),
   );
   test.each(writes)('$route: another origin, null or none is 403, whoever asks', async ({ route, body }) => {
@@ -346,7 +356,7 @@ describe('numbers that are guessed', () => {
   ];
   test('are 404 at every door of an order, letter by letter the same', async () => {
     for (const [route, lines] of Object.entries(table)) {
-      if (!route.includes('[order_no]')) continue;
+      if (!route.includes('[order_no]') || route.startsWith('app/')) continue;
       for (const { method, body } of lines) {
         const told = new Set<string>();
         for (const guess of guesses()) {

@@ -136,6 +136,15 @@ describe('however many ask', () => {
     expect(await queries(out_trade_no)).toBe(0);
   });
 
+  test('who holds the link and says “I have paid” makes us ask, once in three seconds', async () => {
+    const { order_no } = await shopper.order();
+    const { out_trade_no } = await shopper.pay(order_no);
+    const before = (await callsOf(counter, out_trade_no, '/pay/orderquery')).length;
+    const bearers = [counter.shopper(), counter.shopper(), counter.shopper()];
+    await Promise.all(bearers.map((bearer) => bearer.status(order_no, '?mode=returned')));
+    expect(await callsOf(counter, out_trade_no, '/pay/orderquery')).toHaveLength(before + 1);
+  });
+
   test('an order that was never tapped has nobody to ask about', async () => {
     const { order_no } = await shopper.order();
     expect(await shopper.status(order_no)).toMatchObject({ state: 'NOTPAY', next_poll_ms: 1_000 });

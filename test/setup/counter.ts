@@ -15,6 +15,8 @@ import { type Host, startHost } from './host.ts';
 
 export interface SimulatorConfig {
   official_account: { appid: string; secret: string };
+  mini_program: { appid: string; secret: string };
+  app: { appid: string };
   tls_url: string;
   ca_pem: string;
   merchants: SimulatedMerchant[];
@@ -33,6 +35,9 @@ export interface SimulatedMerchant {
   platform_public_key_id: string;
   platform_public_key_pem: string;
 }
+
+/** What an APP's own server brings in a test. */
+export const app_key = 'the-key-of-an-app-server-in-a-test-0123456789';
 
 export interface Counter {
   /** The present context; `restart` puts another one in its place. */
@@ -83,6 +88,10 @@ export async function openCounter(options: CounterOptions = {}): Promise<Counter
     WECHAT_APPID: merchant.appid,
     WECHAT_APP_SECRET: simulator_config.official_account.secret,
     WECHAT_MCH_ID: merchant.mch_id,
+    WECHAT_MINI_APPID: simulator_config.mini_program.appid,
+    WECHAT_MINI_SECRET: simulator_config.mini_program.secret,
+    WECHAT_APP_APPID: simulator_config.app.appid,
+    APP_API_KEYS: `app:${app_key}`,
     WECHAT_API_VERSION: options.api_version ?? 'v2',
     WECHAT_API_V2_KEY: merchant.api_v2_key,
     WECHAT_API_V3_KEY: merchant.api_v3_key,

@@ -6,6 +6,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import * as login from '../../app/api/admin/login/route.ts';
 import * as logout from '../../app/api/admin/logout/route.ts';
+import * as appMini from '../../app/api/app/mini/session/route.ts';
+import * as appPay from '../../app/api/app/orders/[order_no]/pay/route.ts';
+import * as appStatus from '../../app/api/app/orders/[order_no]/route.ts';
+import * as appOrders from '../../app/api/app/orders/route.ts';
 import * as live from '../../app/api/health/live/route.ts';
 import * as ready from '../../app/api/health/ready/route.ts';
 import * as notifyV2Payment from '../../app/api/notify/v2/payment/route.ts';
@@ -19,6 +23,7 @@ import * as orders from '../../app/api/orders/route.ts';
 import * as products from '../../app/api/products/route.ts';
 import * as signout from '../../app/api/signout/route.ts';
 import * as jssdk from '../../app/api/wechat/jssdk/route.ts';
+import * as native from '../../app/api/wechat/native/route.ts';
 import * as oauth from '../../app/api/wechat/oauth/route.ts';
 import * as accountServer from '../../app/api/wechat/server/route.ts';
 import { nodeListener } from '../../lib/node_host.ts';
@@ -34,6 +39,11 @@ const doorways: [string, RegExp, Handler][] = [
   ['GET', /^\/api\/orders\/([^/]+)$/, status.GET],
   ['POST', /^\/api\/orders\/([^/]+)\/pay$/, pay.POST],
   ['POST', /^\/api\/orders\/([^/]+)\/bridge$/, bridge.POST],
+  ['POST', /^\/api\/app\/mini\/session$/, appMini.POST],
+  ['POST', /^\/api\/app\/orders$/, appOrders.POST],
+  ['GET', /^\/api\/app\/orders\/([^/]+)$/, appStatus.GET],
+  ['POST', /^\/api\/app\/orders\/([^/]+)\/pay$/, appPay.POST],
+  ['POST', /^\/api\/wechat\/native$/, native.POST],
   ['GET', /^\/api\/wechat\/oauth$/, oauth.GET],
   ['GET', /^\/api\/wechat\/jssdk$/, jssdk.GET],
   ['GET', /^\/api\/wechat\/server$/, accountServer.GET],

@@ -64,7 +64,9 @@ export async function openShop(database_url: string, options: ShopOptions = {}):
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const simulator = await startSimulator({ shop_origin: origin });
-  const { official_account, merchants, users, tls_url, ca_pem } = await simulatorConfig(simulator.url);
+  const { official_account, mini_program, app, merchants, users, tls_url, ca_pem } = await simulatorConfig(
+    simulator.url,
+  );
   const [merchant] = merchants;
   if (merchant === undefined) throw new Error('the simulator has no merchant');
   await fillShelf(database_url);
@@ -89,6 +91,10 @@ export async function openShop(database_url: string, options: ShopOptions = {}):
     WECHAT_APPID: merchant.appid,
     WECHAT_APP_SECRET: official_account.secret,
     WECHAT_MCH_ID: merchant.mch_id,
+    WECHAT_MINI_APPID: mini_program.appid,
+    WECHAT_MINI_SECRET: mini_program.secret,
+    WECHAT_APP_APPID: app.appid,
+    APP_API_KEYS: 'app:the-key-of-an-app-server-in-a-test-0123456789',
     WECHAT_API_V2_KEY: merchant.api_v2_key,
     WECHAT_MERCHANT_CERTIFICATE: merchant.merchant_cert_pem,
     WECHAT_MERCHANT_KEY: merchant.merchant_key_pem,
@@ -147,6 +153,8 @@ export async function openShop(database_url: string, options: ShopOptions = {}):
 
 interface SimulatorConfig {
   official_account: { secret: string };
+  mini_program: { appid: string; secret: string };
+  app: { appid: string };
   tls_url: string;
   ca_pem: string;
   merchants: {

@@ -3,10 +3,10 @@ import { z } from 'zod';
 import { callerOf } from '../../../../lib/callers.ts';
 import { context } from '../../../../lib/context.ts';
 import { answering, answerJson, parseInput } from '../../../../lib/http.ts';
-import { pollOrder } from '../../../../lib/status.ts';
+import { pollModes, pollOrder } from '../../../../lib/status.ts';
 
 const pollInput = z.object({
-  mode: z.enum(['confirm', 'watch']).default('confirm'),
+  mode: z.enum(pollModes).default('confirm'),
   poll: z.coerce.number().int().min(0).max(100_000).default(0),
 });
 
