@@ -2,9 +2,10 @@
 import type { ReactNode } from 'react';
 import { countAttention } from '../../../lib/admin_attention.ts';
 import { context } from '../../../lib/context.ts';
+import { isOpened } from '../../../lib/ways.ts';
 import { currentOperator } from '../operator.ts';
 import { Logout } from './logout.client.tsx';
-import { Sections } from './sections.client.tsx';
+import { type OpenedSections, Sections } from './sections.client.tsx';
 
 export default async function ConsoleLayout({ children }: { children: ReactNode }) {
   const operator = await currentOperator();
@@ -13,7 +14,7 @@ export default async function ConsoleLayout({ children }: { children: ReactNode 
     <>
       <header className="bar">
         <span className="bar-shop">{context().config.SHOP_NAME}</span>
-        <Sections waiting={waitingForAPerson()} />
+        <Sections waiting={waitingForAPerson()} opened={openedSections()} />
         <span className="bar-user" title={`已登录：${operator.username}`}>
           {operator.username}
         </span>
@@ -22,6 +23,15 @@ export default async function ConsoleLayout({ children }: { children: ReactNode 
       {children}
     </>
   );
+}
+
+/** What this shop has beyond orders and refunds. */
+function openedSections(): OpenedSections {
+  const { config } = context();
+  return {
+    counter: isOpened(config, 'MICROPAY') || isOpened(config, 'FACEPAY'),
+    red_packets: config.RED_PACKET_DAILY_LIMIT_FEN > 0,
+  };
 }
 
 /** The pages below do not wait for this, and a count that cannot be had is no reason to show none of them. */

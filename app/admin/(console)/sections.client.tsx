@@ -7,31 +7,52 @@ import { ask } from '../ask.client.ts';
 
 const sections = [
   { href: '/admin/orders', title: '订单' },
+  { href: '/admin/counter', title: '收款', only: 'counter' },
   { href: '/admin/refunds', title: '退款' },
+  { href: '/admin/red-packets', title: '红包', only: 'red_packets' },
   { href: '/admin/statements', title: '对账' },
   { href: '/admin/attention', title: '待处理', counted: true },
   { href: '/admin/audit', title: '操作记录' },
-];
+] as const satisfies readonly {
+  href: string;
+  title: string;
+  counted?: true;
+  only?: string;
+}[];
 
-export function Sections({ waiting }: { waiting: Promise<number | undefined> }) {
+/** Sections that only some shops have. */
+export interface OpenedSections {
+  counter: boolean;
+  red_packets: boolean;
+}
+
+export function Sections({
+  waiting,
+  opened,
+}: {
+  waiting: Promise<number | undefined>;
+  opened: OpenedSections;
+}) {
   const here = usePathname();
   return (
     <nav className="bar-nav" aria-label="柜台">
-      {sections.map(({ href, title, counted }) => (
-        <Link
-          key={href}
-          href={href}
-          prefetch={false}
-          aria-current={here === href || here.startsWith(`${href}/`) ? 'page' : undefined}
-        >
-          {title}
-          {counted ? (
-            <Suspense>
-              <Count waiting={waiting} here={here} />
-            </Suspense>
-          ) : null}
-        </Link>
-      ))}
+      {sections
+        .filter((section) => !('only' in section) || opened[section.only])
+        .map(({ href, title, ...more }) => (
+          <Link
+            key={href}
+            href={href}
+            prefetch={false}
+            aria-current={here === href || here.startsWith(`${href}/`) ? 'page' : undefined}
+          >
+            {title}
+            {'counted' in more ? (
+              <Suspense>
+                <Count waiting={waiting} here={here} />
+              </Suspense>
+            ) : null}
+          </Link>
+        ))}
     </nav>
   );
 }
