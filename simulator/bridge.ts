@@ -86,10 +86,11 @@ function checkPayment(platform: Platform, invoked: Invoked): { order: Order; pre
     const value = invoked.params[name];
     if (value === undefined || value === null || value === '')
       throw lacking(name, `${name} is missing or empty`);
-    if (typeof value !== 'string') {
+    // Android takes a number for its text.
+    if (typeof value !== 'string' && (invoked.platform === 'ios' || typeof value !== 'number')) {
       throw lacking(name, `${name} is a ${typeof value}, it must be a string (iOS fails on anything else)`);
     }
-    p[name] = value;
+    p[name] = String(value);
   }
   const prepay_id = /^prepay_id=(.+)$/.exec(p.package ?? '')?.[1];
   if (prepay_id === undefined) throw lacking('total_fee', `package is ${p.package}, it must be prepay_id=…`);

@@ -10,8 +10,8 @@ export type BridgeOptions = Record<string, string | number | boolean>;
 export function bridgeScript(base: string, options: BridgeOptions): string {
   const baked = JSON.stringify({
     mode: 'sheet',
-    ready: 'before',
-    platform: 'android',
+    ready: '',
+    platform: '',
     openid: '',
     ...options,
     base,

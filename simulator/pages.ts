@@ -37,6 +37,7 @@ export const pages: Family = {
     '/_sim/page.css': file('page.css', 'text/css'),
     '/_sim/page.js': file('page.js', 'text/javascript'),
     '/_sim/bridge.js': script,
+    '/open/js/jweixin-1.6.0.js': file('jweixin.js', 'text/javascript'),
     '/_sim/as': become,
   },
 };

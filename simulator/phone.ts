@@ -13,6 +13,22 @@ import { type Platform, userOf } from './platform.ts';
 export const WECHAT_USER_AGENT =
   'Mozilla/5.0 (Linux; Android 14; PHK110 Build/UKQ1.230924.001; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/130.0.6723.103 Mobile Safari/537.36 XWEB/1300409 MMWEBSDK/20241202 MMWEBID/1024 MicroMessenger/8.0.56.2800(0x28003855) WeChat/arm64 Weixin NetType/WIFI Language/zh_CN ABI/arm64';
 
+export const WECHAT_IPHONE_USER_AGENT =
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 MicroMessenger/8.0.56(0x18003830) NetType/WIFI Language/zh_CN';
+
+type Device = 'ios' | 'android';
+
+/** Which phone this browser plays: the one chosen at /_sim/as, else what its own User-Agent says, else Android. */
+function deviceOf(headers: http.IncomingHttpHeaders): Device {
+  const chosen = cookie(headers, '_sim_device');
+  if (chosen === 'ios' || chosen === 'android') return chosen;
+  return /iPhone|iPad|iPod/.test(headers['user-agent'] ?? '') ? 'ios' : 'android';
+}
+
+function userAgent(headers: http.IncomingHttpHeaders): string {
+  return deviceOf(headers) === 'ios' ? WECHAT_IPHONE_USER_AGENT : WECHAT_USER_AGENT;
+}
+
 const HEAD_WITHIN = 64 * 1024;
 const HOP_BY_HOP = [
   'connection',
@@ -54,12 +70,18 @@ export function createPhone(
     return mine ? `${phone_url}${target.pathname}${target.search}${target.hash}` : location;
   }
 
+  /** A page that names itself in a query means its address in the shop, not on this phone. */
+  function outside(path: string, shop: URL): string {
+    const { phone_url } = platform.addresses;
+    return path.replaceAll(encodeURIComponent(phone_url), encodeURIComponent(shop.origin));
+  }
+
   function outbound(request: http.IncomingMessage, shop: URL): http.OutgoingHttpHeaders {
     const { phone_url } = platform.addresses;
     const headers: http.OutgoingHttpHeaders = { ...request.headers };
     for (const name of HOP_BY_HOP) delete headers[name];
     headers.host = shop.host;
-    headers['user-agent'] = WECHAT_USER_AGENT;
+    headers['user-agent'] = userAgent(request.headers);
     headers['accept-encoding'] = 'identity';
     for (const name of ['origin', 'referer'] as const) {
       const value = headers[name];
@@ -113,7 +135,9 @@ export function createPhone(
         delete headers['content-length'];
         delete headers.etag;
         response.writeHead(answer.statusCode ?? 502, headers);
-        answer.pipe(injecting(tag(cookie(request.headers, '_sim_openid')))).pipe(response);
+        answer
+          .pipe(injecting(tag(cookie(request.headers, '_sim_openid'), deviceOf(request.headers))))
+          .pipe(response);
       });
       request.pipe(onward);
     });
@@ -126,16 +150,20 @@ export function createPhone(
       hostname: shop.hostname.replace(/^\[|\]$/g, ''),
       port: shop.port,
       method: request.method,
-      path: request.url,
+      path: outside(request.url ?? '/', shop),
       headers: { ...outbound(request, shop), ...extra },
       agent: secure ? agents['https:'] : agents['http:'],
     });
   }
 
-  function tag(openid: string): string {
+  function tag(openid: string, device: Device): string {
     const { state } = platform.store;
     const user = userOf(platform, openid) ?? state.users[0];
-    const script = bridgeScript('', { openid: user?.openid ?? '', page_origin: state.shop_origin });
+    const script = bridgeScript('', {
+      openid: user?.openid ?? '',
+      page_origin: state.shop_origin,
+      platform: device,
+    });
     return `<script data-sim-bridge>${script}</script>`;
   }
 
@@ -144,10 +172,14 @@ export function createPhone(
     const user = userOf(platform, query.get('openid') ?? '');
     const to = query.get('to') ?? '/';
     const safe = /^\/(?![/\\])/.test(to) ? to : '/';
-    const headers: Record<string, string> = user
-      ? { 'Set-Cookie': `_sim_openid=${encodeURIComponent(user.openid)}; Path=/; SameSite=Lax` }
-      : {};
-    send(response, redirect(safe, headers));
+    const device = query.get('device');
+    const cookies = [
+      ...(user ? [`_sim_openid=${encodeURIComponent(user.openid)}; Path=/; SameSite=Lax`] : []),
+      ...(device === 'ios' || device === 'android' ? [`_sim_device=${device}; Path=/; SameSite=Lax`] : []),
+    ];
+    const answer = redirect(safe);
+    if (cookies.length > 0) answer.headers['Set-Cookie'] = cookies;
+    send(response, answer);
   }
 
   return {
@@ -168,7 +200,7 @@ export function createPhone(
                 ? { ...headers, Location: inside(headers.Location) }
                 : headers,
             )) as typeof response.writeHead;
-          request.headers['user-agent'] = WECHAT_USER_AGENT;
+          request.headers['user-agent'] = userAgent(request.headers);
         }
         await toPlatform(request, response);
         return;

@@ -120,7 +120,7 @@ export async function push(platform: Platform, given: Pushed) {
     given.fields?.MsgType === undefined
       ? { MsgType: 'text', Content: '你好', ...given.fields }
       : given.fields;
-  const own =
+  const own: Record<string, string> =
     fields.MsgType === 'event' ? {} : { MsgId: String(platform.clock.now()) + platform.ids.digits(6) };
   const message =
     given.xml ??

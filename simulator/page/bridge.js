@@ -14,6 +14,12 @@
     return own && own[name] !== undefined ? own[name] : baked[name];
   }
 
+  // An iPhone injects the bridge before the page's first script and judges the page that was loaded; Android is later
+  // and judges the present one. Without being told, the browser says which it plays.
+  function device() {
+    return option('platform') || (/iPhone|iPad|iPod/.test(navigator.userAgent) ? 'ios' : 'android');
+  }
+
   function report(url) {
     const origin = option('page_origin');
     if (!origin) return url;
@@ -218,12 +224,13 @@
       params: params,
       page_url: report(String(window.location.href)),
       first_url: report(firstUrl),
-      platform: option('platform'),
+      platform: device(),
       openid: option('openid'),
     }).then((call) => {
       if (call.err_msg) {
         const answer = { err_msg: call.err_msg };
-        if (/:fail$/.test(call.err_msg)) answer.err_desc = call.screen;
+        // Only Android says why.
+        if (/:fail$/.test(call.err_msg) && device() === 'android') answer.err_desc = call.screen;
         if (option('mode') !== 'sheet') return answer;
         return alertBox(call.screen).then(() => answer);
       }
@@ -251,7 +258,7 @@
       params: params,
       page_url: report(String(window.location.href)),
       first_url: report(firstUrl),
-      platform: option('platform'),
+      platform: device(),
       openid: option('openid'),
     });
   }
@@ -288,6 +295,8 @@
 
   const ready = option('ready');
   if (ready === 'never') return;
-  if (ready === 'before' || ready === undefined || ready === '') appear();
-  else window.setTimeout(appear, Number(ready));
+  if (ready === 'before' || (!ready && device() === 'ios')) appear();
+  else if (ready) window.setTimeout(appear, Number(ready));
+  else if (document.readyState !== 'loading') window.setTimeout(appear, 0);
+  else document.addEventListener('DOMContentLoaded', () => window.setTimeout(appear, 0), { once: true });
 })(/*SIM_OPTIONS*/ {});

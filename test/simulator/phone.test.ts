@@ -97,6 +97,32 @@ describe('towards the shop', () => {
   });
 });
 
+describe('an iPhone or an Android phone', () => {
+  const play = async (path: string, headers: Record<string, string>) => {
+    const text = await (await phone(path, { headers })).text();
+    return [/iPhone/.test(seen.headers['user-agent'] ?? ''), /"platform":"(\w+)"/.exec(text)?.[1]];
+  };
+
+  it('Android unless the browser is an iPhone', async () => {
+    expect(await play('/', { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64)' })).toEqual([false, 'android']);
+    expect(await play('/', { 'user-agent': 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1)' })).toEqual([
+      true,
+      'ios',
+    ]);
+  });
+
+  it('or as it was chosen', async () => {
+    const chosen = await phone('/_sim/as?device=ios');
+    const cookie = chosen.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+    expect(await play('/', { Cookie: cookie })).toEqual([true, 'ios']);
+  });
+
+  it('a page that names itself in a query names its address in the shop', async () => {
+    await phone(`/api/x?url=${encodeURIComponent(`${w.config.phone_url}/pay/1?a=b`)}`);
+    expect(seen.url).toBe(`/api/x?url=${encodeURIComponent(`${origin}/pay/1?a=b`)}`);
+  });
+});
+
 describe('towards the person', () => {
   it('puts the bridge into the head, drops the policy, keeps the rest', async () => {
     const answer = await phone('/');
