@@ -8,7 +8,15 @@ import type { Environment } from './paths.ts';
 
 /** What we read of the simulator's `/_sim/config`. */
 export interface SimulatorConfig {
-  official_account: { appid: string; secret: string };
+  official_account: {
+    appid: string;
+    secret: string;
+    token: string;
+    encoding_aes_key: string;
+    templates: { template_id: string; kind: string }[];
+  };
+  payment_directories: string[];
+  oauth_domains: string[];
   mini_program: { appid: string; secret: string };
   app: { appid: string };
   tls_url: string;
@@ -35,7 +43,16 @@ export interface Addresses {
 export function demoEnvironment(
   data_dir: string,
   { database_url, public_url, simulator_url }: Addresses,
-  { official_account, mini_program, app, merchants, tls_url, ca_pem }: SimulatorConfig,
+  {
+    official_account,
+    mini_program,
+    app,
+    payment_directories,
+    oauth_domains,
+    merchants,
+    tls_url,
+    ca_pem,
+  }: SimulatorConfig,
 ): Environment {
   const merchant = merchants.find(({ appid }) => appid === official_account.appid);
   if (merchant === undefined) throw new Fault('The simulator has no merchant bound to its official account.');
@@ -69,6 +86,14 @@ export function demoEnvironment(
     WECHAT_PAY_CA: ca_pem,
     WECHAT_API_BASE_URL: simulator_url,
     WECHAT_OPEN_BASE_URL: simulator_url,
+    WECHAT_SERVER_TOKEN: official_account.token,
+    WECHAT_SERVER_AES_KEY: official_account.encoding_aes_key,
+    WECHAT_JS_SDK_URL: `${simulator_url}/open/js/jweixin-1.6.0.js`,
+    WECHAT_MESSAGE_TEMPLATE_ID: official_account.templates.find(({ kind }) => kind === 'template')
+      ?.template_id,
+    WECHAT_PAYMENT_DIRECTORIES: payment_directories.join(','),
+    WECHAT_OAUTH_DOMAIN: oauth_domains[0],
+    WECHAT_JS_DOMAINS: oauth_domains[0],
     GUITAI_ALLOW_SIMULATOR: 'yes',
     GUITAI_NO_REAL_MONEY: 'yes',
   };
