@@ -223,6 +223,12 @@ export const settings = {
     purpose:
       'Ways of paying that the merchant platform has granted (产品中心) and that are offered here: JSAPI, NATIVE, MWEB (H5), APP, MINIPROGRAM, MICROPAY, FACEPAY.',
   },
+  PAY_PAGE_BRIDGE: {
+    schema: z.enum(['bridge', 'js_sdk']).default('bridge'),
+    example: 'bridge',
+    purpose:
+      'How the pay page inside WeChat opens the cashier. bridge: WeChat’s own, the JS-SDK where it never comes. js_sdk: always the JS-SDK.',
+  },
   WECHAT_MINI_APPID: {
     schema: appid.optional(),
     example: 'wx0123456789abcde0',

@@ -162,6 +162,7 @@ export const pageStates = [
   'watching',
   'ready',
   'invoking',
+  'returned',
   'confirming',
   'cancelled',
   'failed',

@@ -3,8 +3,14 @@
 import { gzipSync } from 'node:zlib';
 import type { Browser, BrowserContext, Page, Route } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { actionRegion, embedJson, linkRegion, statusRegion } from '../../app/(shop)/pay/regions.ts';
-import type { Facts, PayData, Place } from '../../app/(shop)/pay/view.client.ts';
+import {
+  actionRegion,
+  codeRegion,
+  embedJson,
+  linkRegion,
+  statusRegion,
+} from '../../app/(shop)/pay/regions.ts';
+import type { Facts, PageWay, PayData, Place } from '../../app/(shop)/pay/view.client.ts';
 import { firstState } from '../../app/(shop)/pay/view.client.ts';
 import { words } from '../../lib/words.ts';
 import { ensureGenerated } from '../../scripts/generated.ts';
@@ -15,6 +21,11 @@ const out_trade_no = '20261123183010TVWXYZ0123456789';
 const address = `https://shop.test/pay/${order_no}`;
 const unpaid: Facts = { state: 'NOTPAY', expired: false, total_fen: 12_800, refunded_fen: 0, surplus_fen: 0 };
 const plan_ms = [1_000, 1_000, 2_000, 2_000, 3_000, 3_000, ...Array<number>(10).fill(5_000)];
+
+/** The JS-SDK as far as the page uses it; what it is told to pay stands in `chosen`. */
+const fakeSdk = `window.wx = {
+  ready(then) { this.then = then; }, error() {}, config() { this.then(); },
+  chooseWXPay(options) { window.chosen = options; } };`;
 
 let browser: Browser;
 let script: string;
@@ -34,11 +45,15 @@ afterEach(async () => {
 interface Stage {
   page: Page;
   /** Changes what the server answers to a status question; a function takes the whole route. */
-  serve: (answer: Partial<Facts> | ((route: Route) => Promise<void>)) => void;
+  serve: (answer: Partial<Facts & { open_way: string | null }> | ((route: Route) => Promise<void>)) => void;
   /** Changes what the server answers to a tap. */
   serveTap: (status: number, body: unknown) => void;
   polls: { mode: string; poll: number; at_ms: number }[];
   taps: () => number;
+  /** The trade types the page wished to pay by. */
+  asked: string[];
+  /** From now on the server signs for the JS-SDK. */
+  signForJsSdk: () => void;
   reports: string[];
   /** How often the page called the bridge. */
   invoked: () => Promise<number>;
@@ -55,15 +70,19 @@ interface Setting {
   bridge?: 'before' | 'late' | 'never';
   language?: 'zh' | 'en';
   expires_in_ms?: number;
+  way?: PageWay;
+  returned?: boolean;
+  open_way?: string | null;
+  js_sdk?: boolean;
 }
 
 function pageHtml(data: PayData, language: 'zh' | 'en'): string {
-  const state = firstState(data.place, data.facts);
+  const state = firstState(data.place, data.facts, data);
   const labels = words[language].pay;
   return `<!doctype html><html lang="${data.language}"><head><meta charset="utf-8"></head><body>
     <main id="pay" data-testid="pay-state" data-state="${state}" data-place="${data.place}">
       <section role="status">${statusRegion(state, data)}</section>
-      <div>${linkRegion(address, labels)}</div>
+      <div>${data.way === 'NATIVE' ? codeRegion(address, labels) : linkRegion(address, labels)}</div>
       <div>${actionRegion(state, data, labels)}</div>
     </main>
     <script type="application/json" id="pay-data">${embedJson(data)}</script>
@@ -76,6 +95,10 @@ async function open({
   bridge = 'before',
   language = 'zh',
   expires_in_ms = 1_800_000,
+  way,
+  returned = false,
+  open_way = null,
+  js_sdk = false,
 }: Setting = {}): Promise<Stage> {
   context = await browser.newContext();
   const page = await context.newPage();
@@ -84,18 +107,23 @@ async function open({
     order_no,
     place,
     facts: started,
-    open_trade: false,
+    ...(way === undefined ? {} : { way }),
+    ...(returned ? { returned } : {}),
+    open_way,
+    ...(js_sdk ? { js_sdk } : {}),
     expires_in_ms,
     language: language === 'zh' ? 'zh-CN' : 'en',
     words: words[language].moments,
   };
-  let answer: Facts | ((route: Route) => Promise<void>) = started;
+  let answer: (Facts & { open_way?: string | null }) | ((route: Route) => Promise<void>) = started;
   let tap: { status: number; body: unknown } = {
     status: 200,
     body: { out_trade_no, jsapi: { appId: 'wx', package: 'prepay_id=1' } },
   };
   const polls: Stage['polls'] = [];
   const reports: string[] = [];
+  const asked: string[] = [];
+  let signs = false;
   let taps = 0;
   const json = (route: Route, status: number, body: unknown) =>
     route.fulfill({ status, contentType: 'application/json', body: JSON.stringify(body) });
@@ -106,8 +134,20 @@ async function open({
     if (url.pathname === `/pay/${order_no}`) {
       return route.fulfill({ contentType: 'text/html', body: pageHtml(data, language) });
     }
+    if (url.pathname === '/api/wechat/jssdk' && signs) {
+      return json(route, 200, { appId: 'wx', jsApiList: ['chooseWXPay'], script_url: '/jweixin.js' });
+    }
+    if (url.pathname === '/jweixin.js')
+      return route.fulfill({ contentType: 'text/javascript', body: fakeSdk });
+    if (url.pathname === '/h5') {
+      return route.fulfill({
+        contentType: 'text/html',
+        body: `came from ${route.request().headers().referer}`,
+      });
+    }
     if (url.pathname === `/api/orders/${order_no}/pay`) {
       taps += 1;
+      asked.push(route.request().postDataJSON().trade_type);
       return json(route, tap.status, tap.body);
     }
     if (url.pathname === `/api/orders/${order_no}/bridge`) {
@@ -152,6 +192,10 @@ async function open({
     },
     polls,
     taps: () => taps,
+    asked,
+    signForJsSdk: () => {
+      signs = true;
+    },
     reports,
     invoked: () => page.evaluate('seen.invoked'),
     call: async (err_msg) => {
@@ -209,8 +253,9 @@ describe('the bridge', () => {
     await stage.page.getByTestId('pay-button').click();
     expect(await stage.state()).toBe('invoking');
     await stage.pass(3_250);
+    // The tap goes on by the JS-SDK, which this server does not sign for.
     expect(await stage.state()).toBe('no_bridge');
-    expect(stage.taps()).toBe(0);
+    expect([stage.taps(), await stage.invoked()]).toEqual([1, 0]);
     await stage.page.evaluate('appear()');
     expect(await stage.state()).toBe('ready');
     await tapAndInvoke(stage);
@@ -542,9 +587,159 @@ describe('an order that ends', () => {
   });
 });
 
+describe('the JS-SDK', () => {
+  const chosen = (stage: Stage) =>
+    stage.page.evaluate<Record<string, string> | undefined>(
+      'JSON.parse(JSON.stringify(window.chosen || null))',
+    );
+
+  test('is used when the bridge never comes, with the same words, and believed as little', async () => {
+    const stage = await open({ bridge: 'never' });
+    stage.signForJsSdk();
+    stage.serveTap(200, {
+      out_trade_no,
+      jsapi: {
+        appId: 'wx',
+        timeStamp: '1',
+        nonceStr: 'n',
+        package: 'prepay_id=1',
+        signType: 'RSA',
+        paySign: 's',
+      },
+    });
+    await stage.page.getByTestId('pay-button').click();
+    await stage.pass(3_250);
+    await expect
+      .poll(() => chosen(stage))
+      .toMatchObject({ timestamp: '1', package: 'prepay_id=1', paySign: 's' });
+    await stage.page.evaluate("chosen.success({ errMsg: 'chooseWXPay:ok' })");
+    await stage.pass(250);
+    expect(await stage.state()).toBe('confirming');
+    expect(stage.reports).toEqual(['chooseWXPay:ok']);
+    stage.serve({ state: 'SUCCESS' });
+    await stage.pass(2_000);
+    expect(await stage.state()).toBe('paid');
+  });
+
+  test('is used at once where the shop prefers it, and a cancel is asked about', async () => {
+    const stage = await open({ js_sdk: true });
+    stage.signForJsSdk();
+    expect(await stage.state()).toBe('ready');
+    await stage.page.getByTestId('pay-button').click();
+    await expect.poll(() => chosen(stage)).not.toBe(null);
+    expect(await stage.invoked()).toBe(0);
+    await stage.page.evaluate("chosen.cancel({ errMsg: 'chooseWXPay:cancel' })");
+    await stage.pass(6_000);
+    expect(await stage.state()).toBe('cancelled');
+  });
+});
+
+describe('the code on a desktop', () => {
+  const place = 'desktop';
+  const way = 'NATIVE';
+  const code = {
+    out_trade_no,
+    code_url: 'weixin://1',
+    code_svg: '<svg id="one"></svg>',
+    renew_in_ms: 600_000,
+  };
+  const codeState = (stage: Stage) => stage.page.getByTestId('pay-state').getAttribute('data-code');
+  async function withCode(setting: Setting = {}): Promise<Stage> {
+    const stage = await open({ place, way, bridge: 'never', ...setting });
+    stage.serveTap(200, code);
+    stage.serve({ open_way: 'NATIVE' });
+    return stage;
+  }
+
+  test('is asked for once when the page opens, and the page waits for the result', async () => {
+    const stage = await open({ place, way, bridge: 'never' });
+    // The first answer carries no code: the link stands in, and a button asks again.
+    await expect.poll(() => codeState(stage)).toBe('failed');
+    stage.serveTap(200, code);
+    stage.serve({ open_way: 'NATIVE' });
+    await stage.page.getByTestId('code-again').click();
+    await expect.poll(() => codeState(stage)).toBe('shown');
+    expect(stage.asked).toEqual(['NATIVE', 'NATIVE']);
+    expect(await stage.page.locator('#pay-code svg#one').count()).toBe(1);
+    await stage.pass(4_000);
+    expect(await codeState(stage)).toBe('shown');
+    expect(new Set(stage.polls.map(({ mode }) => mode))).toEqual(new Set(['watch']));
+    stage.serve({ state: 'SUCCESS', open_way: null });
+    await stage.pass(3_000);
+    expect(await stage.state()).toBe('paid');
+  });
+
+  test('is renewed when its time is over', async () => {
+    const stage = await withCode();
+    await stage.page.getByTestId('code-again').click();
+    await expect.poll(() => codeState(stage)).toBe('shown');
+    stage.serveTap(200, { ...code, code_url: 'weixin://2', code_svg: '<svg id="two"></svg>' });
+    await stage.pass(601_000);
+    await expect.poll(() => stage.page.locator('#pay-code svg#two').count()).toBe(1);
+  });
+
+  test('goes when the order is paid another way, and comes back only when asked for', async () => {
+    const stage = await withCode();
+    await stage.page.getByTestId('code-again').click();
+    await expect.poll(() => codeState(stage)).toBe('shown');
+    const before = stage.taps();
+    stage.serve({ open_way: 'JSAPI' });
+    await stage.pass(4_000);
+    expect(await codeState(stage)).toBe('replaced');
+    await stage.pass(30_000);
+    expect(stage.taps()).toBe(before);
+    stage.serve({ open_way: 'NATIVE' });
+    await stage.page.getByTestId('code-again').click();
+    await expect.poll(() => codeState(stage)).toBe('shown');
+  });
+
+  test('is not taken from a device that is paying: the page asks for none by itself', async () => {
+    const stage = await open({ place, way, bridge: 'never', open_way: 'JSAPI' });
+    await stage.pass(3_000);
+    expect([await codeState(stage), stage.taps()]).toEqual(['replaced', 0]);
+  });
+});
+
+describe('a phone outside WeChat', () => {
+  const place = 'phone';
+  const way = 'MWEB';
+
+  test('is led to WeChat’s page, which sees where it comes from', async () => {
+    const stage = await open({ place, way, bridge: 'never' });
+    expect(await stage.state()).toBe('ready');
+    stage.serveTap(200, { out_trade_no, h5_url: 'https://wx.test/h5' });
+    await stage.page.getByTestId('pay-button').click();
+    await stage.page.waitForURL('https://wx.test/h5');
+    expect(stage.asked).toEqual(['MWEB']);
+    expect(await stage.page.textContent('body')).toBe('came from https://shop.test/');
+  });
+
+  test('comes back to two buttons and no verdict; both only ask the server', async () => {
+    const stage = await open({ place, way, bridge: 'never', returned: true });
+    expect([await stage.state(), stage.polls.length]).toEqual(['returned', 0]);
+    await stage.page.getByTestId('pay-button').click();
+    await stage.pass(6_000);
+    expect(await stage.state()).toBe('cancelled');
+    expect(stage.taps()).toBe(0);
+    expect(new Set(stage.polls.map(({ mode }) => mode))).toEqual(new Set(['returned']));
+  });
+
+  test('“I have paid” waits for the server, and says so when it does not know', async () => {
+    const stage = await open({ place, way, bridge: 'never', returned: true });
+    await stage.page.getByTestId('pay-done').click();
+    expect(await stage.state()).toBe('confirming');
+    await stage.pass(61_000);
+    expect(await stage.state()).toBe('still_unknown');
+    stage.serve({ state: 'SUCCESS' });
+    await stage.page.getByTestId('refresh').click();
+    await expect.poll(() => stage.state()).toBe('paid');
+    expect(stage.taps()).toBe(0);
+  });
+});
+
 describe('the script itself', () => {
   test('is small and written in ES2019', () => {
-    expect(gzipSync(script, { level: 9 }).length).toBeLessThan(4_096);
+    expect(gzipSync(script, { level: 9 }).length).toBeLessThan(4_608);
     expect(() => new Function(script)).not.toThrow();
     expect(script).not.toMatch(/\?\.(?!\d)|\?\?|\|\|=|&&=|\bstatic\s*\{|#\w+\s*[=(]|\d_\d/);
     expect(script).not.toMatch(/\.at\(|replaceAll|Object\.fromEntries|allSettled|structuredClone/);

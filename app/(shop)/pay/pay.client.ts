@@ -5,23 +5,13 @@
  */
 import type { PageState } from '../../../lib/states.ts';
 import { fill } from '../fill.client.ts';
-import { confirmPlan, createPolls, type Status, watchPlan } from './poll.client.ts';
+import { type Asked, askToPay, createPost } from './ask.client.ts';
+import { createCashier, notBegun } from './bridge.client.ts';
+import { createCode } from './code.client.ts';
+import { copyLink, forgetCheckout, watchConnection } from './leftovers.client.ts';
+import { confirmPlan, createPolls, type Plan, type Status, watchPlan } from './poll.client.ts';
 import { describe, type Facts, firstState, type PayData } from './view.client.ts';
 
-interface Bridge {
-  invoke: (name: string, parameters: unknown, callback: (result?: { err_msg?: string }) => void) => void;
-}
-
-declare global {
-  interface Window {
-    WeixinJSBridge?: Bridge;
-    __wxjs_environment?: string;
-  }
-}
-
-const bridgePatience_ms = 3_000;
-/** Longer than the server's own patience with WeChat, so that its answer is heard. */
-const payTimeout_ms = 25_000;
 /** A callback may never come; from here on the server is asked quietly, then the shopper may ask. */
 const quietAfter_ms = 5_000;
 const slowAfter_ms = 15_000;
@@ -33,20 +23,22 @@ const idle: readonly PageState[] = [
   'ready',
   'no_bridge',
   'watching',
+  'returned',
   'cancelled',
   'failed',
 ];
 /** Answers to a tap: their heading takes the focus that the hidden button lost. */
-const spoken: readonly PageState[] = ['cancelled', 'failed', 'still_unknown'];
+const spoken: readonly PageState[] = ['returned', 'cancelled', 'failed', 'still_unknown'];
 const final: readonly PageState[] = ['paid', 'closed', 'expired', 'refunded'];
 
 const byId = (id: string): HTMLElement | null => document.getElementById(id);
 
 function begin(data: PayData): void {
-  const { order_no, place, words } = data;
+  const { order_no, place, way, words } = data;
   const address = `/api/orders/${order_no}`;
+  const post = createPost(address, data.language);
   let facts: Facts = data.facts;
-  let shown = firstState(place, facts);
+  let shown = firstState(place, facts, data);
   let busy = false;
   let turn = 0;
   /** What an unpaid order is called after the question under way, and how long to ask. */
@@ -54,7 +46,14 @@ function begin(data: PayData): void {
   let problem = '';
   const polls = createPolls(address, data.language, told);
   const { follow } = polls;
-  const waiting: ((bridge?: Bridge) => void)[] = [];
+  const cashier = createCashier(data.js_sdk === true, () => {
+    if (shown === 'no_bridge' || shown === 'waiting_for_bridge') show('ready');
+  });
+  const code = createCode(
+    (then) => askToPay(post, 'NATIVE', then),
+    words.network,
+    () => follow(watchPlan()),
+  );
 
   function show(state: PageState): void {
     const root = byId('pay');
@@ -84,33 +83,24 @@ function begin(data: PayData): void {
     busy = false;
     byId('pay-title')?.focus();
     history.replaceState(history.state, '', location.pathname + location.search);
-    forgetCheckout(state);
+    forgetCheckout(order_no, state);
     // A trade begun in the last second may still be paid; once more for a minute, without a word.
-    if (state === 'expired' && polls.plan() === undefined) follow(confirmPlan(99));
+    if (state === 'expired' && polls.plan() === undefined) follow(asking(99));
   }
 
-  function forgetCheckout(state: PageState): void {
-    try {
-      const kept = JSON.parse(sessionStorage.getItem('guitai_checkout') ?? '{}') as { order_no?: string };
-      if (kept.order_no !== order_no) return;
-      if (state === 'paid' || state === 'refunded') sessionStorage.removeItem('guitai_checkout');
-      else
-        sessionStorage.setItem(
-          'guitai_checkout',
-          JSON.stringify({ ...kept, key: undefined, order_no: undefined }),
-        );
-    } catch {
-      // Without storage there is no checkout to forget.
-    }
+  /** In a browser outside WeChat, whoever comes back says that he may have paid. */
+  function asking(limit: number, end?: Plan['end']): Plan {
+    return { ...confirmPlan(limit, end), mode: way === 'MWEB' ? 'returned' : 'confirm' };
   }
 
   /** Hears each answer of the server; tells whether there is more to ask. */
-  function told(status: Status, { mode }: { mode: string }): boolean {
+  function told(status: Status, { mode }: Plan): boolean {
     facts = status;
     const expired = status.state === 'NOTPAY' && status.expired && idle.indexOf(shown) >= 0;
-    const over = status.state !== 'NOTPAY' || (expired && mode === 'confirm');
+    const over = status.state !== 'NOTPAY' || (expired && mode !== 'watch');
     if (over) follow(undefined);
-    if (over || expired) show(firstState(place, facts));
+    if (over || expired) show(firstState(place, facts, data));
+    else code.told(status.open_way);
     return !over;
   }
 
@@ -119,7 +109,7 @@ function begin(data: PayData): void {
     after = state;
     show('confirming');
     follow(
-      confirmPlan(limit, (answered) => {
+      asking(limit, (answered) => {
         busy = false;
         if (!answered || state === 'still_unknown') show('still_unknown');
         else show(facts.expired ? 'expired' : state);
@@ -133,24 +123,12 @@ function begin(data: PayData): void {
     show('failed');
   }
 
-  /** Calls back once: with the bridge as soon as it is there, with nothing when patience is over. */
-  function whenBridge(then: (bridge?: Bridge) => void): void {
-    if (window.WeixinJSBridge) {
-      then(window.WeixinJSBridge);
-      return;
-    }
-    let called = false;
-    const once = (bridge?: Bridge): void => {
-      if (called) return;
-      called = true;
-      then(bridge);
-    };
-    waiting.push(once);
-    setTimeout(() => once(window.WeixinJSBridge), bridgePatience_ms);
-  }
-
   function tap(): void {
     if (busy) return;
+    if (shown === 'returned') {
+      confirmThen('cancelled', briefly);
+      return;
+    }
     if (window.__wxjs_environment === 'miniprogram') {
       fail(words.mini_text);
       return;
@@ -159,55 +137,34 @@ function begin(data: PayData): void {
     problem = '';
     turn += 1;
     const mine = turn;
+    const current = (then: () => void) => () => {
+      if (mine === turn && busy) then();
+    };
     follow(undefined);
     show('invoking');
-    whenBridge((bridge) => {
+    if (way === 'MWEB') order(mine);
+    else cashier.ready(current(() => order(mine)));
+  }
+
+  function order(mine: number): void {
+    askToPay(post, way ?? 'JSAPI', ({ ok, body }) => {
       if (mine !== turn || !busy) return;
-      if (bridge === undefined) {
-        busy = false;
-        show('no_bridge');
-      } else {
-        order(bridge, mine);
-      }
+      if (!ok) refused(body.error ?? {});
+      // The page's own origin goes along as Referer, which WeChat's page insists on.
+      else if (body.h5_url) location.href = body.h5_url;
+      else invoke(body, mine);
     });
   }
 
-  function order(bridge: Bridge, mine: number): void {
-    const own = new AbortController();
-    const slow = setTimeout(() => own.abort(), payTimeout_ms);
-    post('/pay', { trade_type: 'JSAPI' }, own.signal)
-      .then((answer) => answer.json().then((body) => ({ ok: answer.ok, body })))
-      .then(
-        ({ ok, body }) => {
-          clearTimeout(slow);
-          if (mine !== turn || !busy) return;
-          if (ok) invoke(bridge, body, mine);
-          else refused(body.error ?? {});
-        },
-        () => {
-          clearTimeout(slow);
-          if (mine === turn && busy) fail(words.network);
-        },
-      );
-  }
-
-  function refused({
-    code,
-    message,
-    support_id,
-  }: {
-    code?: string;
-    message?: string;
-    support_id?: string;
-  }): void {
+  function refused({ code: reason, message, support_id }: NonNullable<Asked['body']['error']>): void {
     // Who is looking has changed; the server draws another page for them.
-    if (code === 'openid_required' || code === 'other_payer' || code === 'not_found') {
+    if (reason === 'openid_required' || reason === 'other_payer' || reason === 'not_found') {
       location.reload();
       return;
     }
     const support = support_id === undefined ? '' : `\n${fill(words.support, { id: support_id })}`;
     const text = (message ?? words.network) + support;
-    if (code === 'order_paid' || code === 'order_closed' || code === 'order_expired') {
+    if (reason === 'order_paid' || reason === 'order_closed' || reason === 'order_expired') {
       problem = text;
       confirmThen('failed', briefly);
     } else {
@@ -215,24 +172,29 @@ function begin(data: PayData): void {
     }
   }
 
-  function invoke(bridge: Bridge, started: { out_trade_no: string; jsapi: unknown }, mine: number): void {
+  function invoke({ out_trade_no = '', jsapi }: Asked['body'], mine: number): void {
+    if (jsapi === undefined) {
+      fail(words.network);
+      return;
+    }
     let heard = false;
     const hear = (said: string): void => {
       // Some versions call back once before the real result.
       if (heard || /^pre_verify/.test(said)) return;
       heard = true;
-      post('/bridge', { out_trade_no: started.out_trade_no, err_msg: said.slice(0, 200) || 'none' }).catch(
-        () => undefined,
-      );
+      post('/bridge', { out_trade_no, err_msg: said.slice(0, 200) || 'none' }).catch(() => undefined);
       if (mine !== turn || !busy) {
         if (polls.plan() === undefined && final.indexOf(shown) < 0) quietly();
       } else if (/:ok$/.test(said)) {
         confirmThen('still_unknown', 99);
       } else if (/:cancel$/.test(said)) {
         confirmThen('cancelled', briefly);
+      } else if (notBegun.test(said)) {
+        busy = false;
+        show('no_bridge');
       } else {
         const reason = /denied|permission|verifying/.test(said) ? words.denied : words.bridge_failed;
-        problem = `${reason}\n${fill(words.support, { id: started.out_trade_no })}`;
+        problem = `${reason}\n${fill(words.support, { id: out_trade_no })}`;
         confirmThen('failed', briefly);
       }
     };
@@ -247,31 +209,22 @@ function begin(data: PayData): void {
       still(() => byId('pay')?.setAttribute('data-slow', '')),
       slowAfter_ms,
     );
-    try {
-      bridge.invoke('getBrandWCPayRequest', started.jsapi, (result) => hear(result?.err_msg ?? ''));
-    } catch (thrown) {
-      hear(`threw: ${thrown}`);
-    }
-  }
-
-  function post(door: string, body: unknown, signal?: AbortSignal): Promise<Response> {
-    return fetch(address + door, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'Accept-Language': data.language },
-      body: JSON.stringify(body),
-      keepalive: signal === undefined,
-      ...(signal === undefined ? {} : { signal }),
-    });
+    cashier.pay(jsapi, hear);
   }
 
   /** One question that changes nothing unless the order has moved. */
   function quietly(): void {
-    follow(confirmPlan(1));
+    follow(asking(1));
   }
 
   function wake(returned: boolean): void {
     if (document.hidden) return;
-    if (returned && shown === 'invoking') {
+    if (shown === 'invoking' && way === 'MWEB') {
+      // Back from WeChat's page: only the payer knows whether he has paid, and only the server decides.
+      turn += 1;
+      busy = false;
+      show('returned');
+    } else if (returned && shown === 'invoking') {
       // Back from the page cache: what was in flight belongs to another life.
       turn += 1;
       confirmThen('cancelled', briefly);
@@ -290,55 +243,26 @@ function begin(data: PayData): void {
     else confirmThen('cancelled', briefly);
   }
 
-  function copy(): void {
-    const link = byId('pay-link') as HTMLInputElement | null;
-    const button = byId('pay-copy');
-    if (link === null || button === null) return;
-    const tell = (copied: boolean): void => {
-      button.textContent = copied ? words.copied : words.copy_by_hand;
-    };
-    const byHand = (): void => {
-      link.focus();
-      link.select();
-      tell(document.execCommand('copy'));
-    };
-    if (navigator.clipboard) navigator.clipboard.writeText(link.value).then(() => tell(true), byHand);
-    else byHand();
-  }
-
-  function connection(): void {
-    const root = byId('pay');
-    if (navigator.onLine === false) root?.setAttribute('data-offline', '');
-    else {
-      root?.removeAttribute('data-offline');
-      wake(false);
-    }
-  }
-
+  const taps: Record<string, () => void> = {
+    'pay-button': tap,
+    'pay-refresh': refresh,
+    'pay-done': () => confirmThen('still_unknown', 99),
+    'pay-code-again': code.begin,
+    'pay-copy': () => copyLink(words),
+  };
   document.addEventListener('click', (event) => {
     const target = event.target instanceof Element ? event.target.closest('button') : null;
-    if (target === null) return;
-    if (target.id === 'pay-button') tap();
-    else if (target.id === 'pay-refresh') refresh();
-    else if (target.id === 'pay-copy') copy();
-  });
-  document.addEventListener('WeixinJSBridgeReady', () => {
-    const bridge = window.WeixinJSBridge;
-    if (bridge === undefined) return;
-    for (const then of waiting.splice(0)) then(bridge);
-    if (shown === 'no_bridge' || shown === 'waiting_for_bridge') show('ready');
+    if (target !== null) taps[target.id]?.();
   });
   document.addEventListener('visibilitychange', () => wake(false));
   window.addEventListener('pageshow', (event) => {
     if (event.persisted) wake(true);
   });
-  window.addEventListener('online', connection);
-  window.addEventListener('offline', connection);
-  if (navigator.onLine === false) connection();
+  watchConnection(() => wake(false));
 
   if (final.indexOf(shown) >= 0) {
-    forgetCheckout(shown);
-    if (shown === 'expired') follow(place === 'wechat' ? confirmPlan(99) : watchPlan());
+    forgetCheckout(order_no, shown);
+    if (shown === 'expired') follow(place === 'wechat' ? asking(99) : watchPlan());
     return;
   }
   setTimeout(
@@ -348,14 +272,21 @@ function begin(data: PayData): void {
     Math.min(data.expires_in_ms + 500, 2_147_483_647),
   );
   if (shown === 'watching') {
-    follow(watchPlan());
+    // An order that is being paid another way is not taken over by opening a page.
+    if (way === 'NATIVE' && (!data.open_way || data.open_way === way)) code.begin();
+    else {
+      if (way === 'NATIVE') byId('pay')?.setAttribute('data-code', 'replaced');
+      follow(watchPlan());
+    }
     return;
   }
-  whenBridge((bridge) => {
-    if (shown === 'waiting_for_bridge') show(bridge === undefined ? 'no_bridge' : 'ready');
-  });
+  if (way !== 'MWEB') {
+    cashier.ready((found) => {
+      if (shown === 'waiting_for_bridge') show(found ? 'ready' : 'no_bridge');
+    });
+  }
   if (place === 'wechat_desktop') follow(watchPlan());
-  else if (data.open_trade) quietly();
+  else if (data.open_way) quietly();
 }
 
 const source = byId('pay-data');

@@ -7,12 +7,14 @@ import type { Facts } from './view.client.ts';
 export interface Status extends Facts {
   /** When to ask again; null when there is nothing more to ask. */
   next_poll_ms: number | null;
+  /** `trade_type` of what can be paid now. */
+  open_way: string | null;
 }
 
 /** One series of questions. `end` is called when it is over and the order is still unpaid. */
 export interface Plan {
-  /** `confirm`: after a tap, quick, for a minute. `watch`: until the order ends. */
-  mode: 'confirm' | 'watch';
+  /** `confirm`, `returned`: after a tap, quick, for a minute. `watch`: until the order ends. */
+  mode: 'confirm' | 'returned' | 'watch';
   /** Questions of this series so far, answered or not. */
   poll: number;
   limit: number;
@@ -115,7 +117,7 @@ export function createPolls(
     },
     resume(anew) {
       if (anew) giveUp();
-      if (plan?.mode === 'confirm') plan.until = Date.now() + confirmTime_ms;
+      if (plan !== undefined && plan.mode !== 'watch') plan.until = Date.now() + confirmTime_ms;
       ask();
     },
   };

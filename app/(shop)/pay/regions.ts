@@ -38,12 +38,15 @@ export function statusRegion(state: PageState, { facts, words }: PayData): strin
 /** The buttons; which of them show is a matter of the page's state and CSS. */
 export function actionRegion(
   state: PageState,
-  { facts, words, place }: PayData,
+  { facts, words, place, way }: PayData,
   labels: Words['pay'],
 ): string {
-  const pays = place === 'wechat' || place === 'wechat_desktop';
+  const pays = place === 'wechat' || place === 'wechat_desktop' || way === 'MWEB';
   const { button } = describe(state, facts, words);
   return (
+    (way === 'MWEB'
+      ? `<button type="button" id="pay-done" class="button primary" data-testid="pay-done">${escapeHtml(labels.done)}</button>`
+      : '') +
     (pays
       ? `<button type="button" id="pay-button" class="button primary" data-testid="pay-button">${escapeHtml(button)}</button>` +
         `<noscript><p class="problem">${escapeHtml(labels.noscript)}</p></noscript>`
@@ -60,7 +63,27 @@ export function linkRegion(url: string, words: Words['pay']): string {
   );
 }
 
-/** A QR code of our own pay page: black on white in every theme, with the quiet zone scanners need. */
+/**
+ * The payment code of a desktop in each of its states; CSS shows one of them. Without the script, and when no code can
+ * be had, the link of this page is the code, where the shop takes payments inside WeChat.
+ */
+export function codeRegion(link: string | undefined, labels: Words['pay']): string {
+  const p = (name: string, text: string): string => `<p class="${name}">${escapeHtml(text)}</p>`;
+  return (
+    `<div id="pay-code" class="qr code-shown" role="img" aria-label="${escapeHtml(labels.code_label)}" data-testid="code"></div>` +
+    p('code-shown', labels.code_text) +
+    `<p class="code-making" role="status">${escapeHtml(labels.code_making)}</p>` +
+    p('code-replaced', labels.code_replaced) +
+    `<p id="pay-code-problem" class="code-failed problem" role="alert"></p>` +
+    (link === undefined
+      ? ''
+      : `<div class="qr code-link" role="img" aria-label="${escapeHtml(labels.scan_label)}" data-testid="qr">${qrRegion(link)}</div>` +
+        p('code-link', labels.scan_text)) +
+    `<button type="button" id="pay-code-again" class="button secondary" data-testid="code-again">${escapeHtml(labels.code_again)}</button>`
+  );
+}
+
+/** A QR code: black on white in every theme, with the quiet zone scanners need. */
 export function qrRegion(url: string): string {
   return renderSVG(url, { ecc: 'M', border: 3, pixelSize: 4 });
 }

@@ -19,24 +19,38 @@ export interface Facts {
 /** Where the page is open: decided on the server by the User-Agent. */
 export type Place = 'wechat' | 'wechat_desktop' | 'mini_program' | 'phone' | 'desktop';
 
+/** What a web page can begin: in WeChat, by a code on a desktop, in a phone's other browser. */
+export type PageWay = 'JSAPI' | 'NATIVE' | 'MWEB';
+
 /** Everything the script needs, embedded in the page as JSON. */
 export interface PayData {
   order_no: string;
   place: Place;
   facts: Facts;
-  /** A trade is open: WeChat may know more than we do, so the page asks once on arrival. */
-  open_trade: boolean;
+  /** How the page itself pays; absent where it can only show the way to WeChat. */
+  way?: PageWay;
+  /** Inside WeChat: the JS-SDK instead of the bridge. */
+  js_sdk?: boolean;
+  /** The payer was sent back here by WeChat's H5 page, paid or not. */
+  returned?: boolean;
+  /** The way of the trade that is open: WeChat may know more than we do, so the page asks once on arrival. */
+  open_way: string | null;
   expires_in_ms: number;
   language: string;
   words: Moments;
 }
 
 /** The state of a page that has not done anything yet. */
-export function firstState(place: Place, { state, expired, refunded_fen }: Facts): PageState {
+export function firstState(
+  place: Place,
+  { state, expired, refunded_fen }: Facts,
+  { way, returned }: Pick<PayData, 'way' | 'returned'> = {},
+): PageState {
   if (state === 'REFUND' || (state === 'SUCCESS' && refunded_fen > 0)) return 'refunded';
   if (state === 'SUCCESS') return 'paid';
   if (state === 'CLOSED') return 'closed';
   if (expired) return 'expired';
+  if (way === 'MWEB') return returned === true ? 'returned' : 'ready';
   return place === 'wechat' || place === 'wechat_desktop' ? 'waiting_for_bridge' : 'watching';
 }
 
@@ -70,6 +84,8 @@ export function describe(state: PageState, facts: Facts, words: Moments, problem
       return view(words.no_bridge_title, words.no_bridge_text, words.retry);
     case 'invoking':
       return view('', '', words.paying);
+    case 'returned':
+      return view(words.returned_title, words.returned_text, words.returned_again);
     case 'confirming':
       return view(words.confirming_title, words.confirming_text);
     case 'cancelled':

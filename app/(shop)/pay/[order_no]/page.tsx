@@ -11,22 +11,34 @@ import type { Context } from '../../../../lib/context.ts';
 import { formatFen, speakFen } from '../../../../lib/money.ts';
 import { numberPattern } from '../../../../lib/numbers.ts';
 import { type ShownOrder, showOrder } from '../../../../lib/orders.ts';
+import { isOpened } from '../../../../lib/ways.ts';
 import { languageTag, type Words, words } from '../../../../lib/words.ts';
 import { languageOfPage } from '../../../language.ts';
 import { Notice } from '../../notice.tsx';
 import { signedInVisitor, type Visitor } from '../../visitor.ts';
-import { actionRegion, asSent, embedJson, linkRegion, qrRegion, statusRegion } from '../regions.ts';
-import { firstState, type PayData } from '../view.client.ts';
+import {
+  actionRegion,
+  asSent,
+  codeRegion,
+  embedJson,
+  linkRegion,
+  qrRegion,
+  statusRegion,
+} from '../regions.ts';
+import { firstState, type PageWay, type PayData } from '../view.client.ts';
 
 export const dynamic = 'force-dynamic';
 
-type Route = { params: Promise<{ order_no: string }> };
+type Route = {
+  params: Promise<{ order_no: string }>;
+  searchParams: Promise<Record<string, string | string[] | undefined>>;
+};
 
 export async function generateMetadata(): Promise<Metadata> {
   return { title: words[await languageOfPage()].pay.title };
 }
 
-export default async function Pay({ params }: Route) {
+export default async function Pay({ params, searchParams }: Route) {
   const { order_no } = await params;
   if (!numberPattern.test(order_no)) notFound();
   const who = await signedInVisitor(`/pay/${order_no}`);
@@ -42,12 +54,32 @@ export default async function Pay({ params }: Route) {
       </Notice>
     );
   }
-  return <Order who={who} order={order} nonce={(await headers()).get('x-nonce') ?? undefined} />;
+  const nonce = (await headers()).get('x-nonce') ?? undefined;
+  const returned = (await searchParams).from === 'h5';
+  return <Order who={who} order={order} nonce={nonce} returned={returned} />;
 }
 
-function Order({ who, order, nonce }: { who: Visitor; order: ShownOrder; nonce: string | undefined }) {
+/** How this page pays by itself, where it stands and with what the shop has opened. */
+function wayOf({ ctx, place }: Visitor): PageWay | undefined {
+  if (place === 'wechat' || place === 'wechat_desktop') return 'JSAPI';
+  if (place === 'desktop' && isOpened(ctx.config, 'NATIVE')) return 'NATIVE';
+  return place === 'phone' && isOpened(ctx.config, 'MWEB') ? 'MWEB' : undefined;
+}
+
+function Order({
+  who,
+  order,
+  nonce,
+  returned,
+}: {
+  who: Visitor;
+  order: ShownOrder;
+  nonce: string | undefined;
+  returned: boolean;
+}) {
   const { ctx, place, language } = who;
   const { pay, moments } = who.words;
+  const way = wayOf(who);
   const data: PayData = {
     order_no: order.order_no,
     place,
@@ -58,12 +90,25 @@ function Order({ who, order, nonce }: { who: Visitor; order: ShownOrder; nonce: 
       refunded_fen: order.refunded_fen,
       surplus_fen: order.surplus_fen,
     },
-    open_trade: order.open_trade !== undefined,
+    ...(way === undefined ? {} : { way }),
+    ...(returned ? { returned } : {}),
+    ...(ctx.config.PAY_PAGE_BRIDGE === 'js_sdk' ? { js_sdk: true } : {}),
+    open_way: order.open_trade?.trade_type ?? null,
     expires_in_ms: order.expires_at.getTime() - ctx.now().getTime(),
     language: languageTag[language],
     words: moments,
   };
-  const state = firstState(place, data.facts);
+  const state = firstState(place, data.facts, data);
+  const ways = (
+    <Ways
+      ctx={ctx}
+      place={place}
+      way={way}
+      order_no={order.order_no}
+      words={pay}
+      mini_text={moments.mini_text}
+    />
+  );
   const amount = formatFen(order.total_fen);
   return (
     <>
@@ -73,6 +118,8 @@ function Order({ who, order, nonce }: { who: Visitor; order: ShownOrder; nonce: 
         data-testid="pay-state"
         data-state={state}
         data-place={place}
+        data-way={way}
+        data-code={isOpened(ctx.config, 'JSAPI') ? 'link' : 'making'}
         suppressHydrationWarning
       >
         <p className="offline" role="status">
@@ -93,8 +140,9 @@ function Order({ who, order, nonce }: { who: Visitor; order: ShownOrder; nonce: 
           </h1>
         </header>
         <section className="status" role="status" aria-live="polite" {...asSent(statusRegion(state, data))} />
-        <Ways ctx={ctx} place={place} order_no={order.order_no} words={pay} mini_text={moments.mini_text} />
+        {way === 'MWEB' ? null : ways}
         <Details order={order} words={pay} />
+        {way === 'MWEB' && isOpened(ctx.config, 'JSAPI') ? ways : null}
         <div className="actions" {...asSent(actionRegion(state, data, pay))} />
         <nav className="actions after">
           <a className="button primary again" href="/" data-testid="order-again">
@@ -118,18 +166,29 @@ function Order({ who, order, nonce }: { who: Visitor; order: ShownOrder; nonce: 
 function Ways({
   ctx,
   place,
+  way,
   order_no,
   words,
   mini_text,
 }: {
   ctx: Context;
   place: Visitor['place'];
+  way: PageWay | undefined;
   order_no: string;
   words: Words['pay'];
   mini_text: string;
 }) {
   if (place === 'wechat') return null;
   const url = `${ctx.config.PUBLIC_URL}/pay/${order_no}`;
+  if (way === 'NATIVE') {
+    const link = isOpened(ctx.config, 'JSAPI') ? url : undefined;
+    return (
+      <section className="ways card">
+        <h2>{words.scan_title}</h2>
+        <div className="code" {...asSent(codeRegion(link, words))} />
+      </section>
+    );
+  }
   if (place === 'desktop' || place === 'wechat_desktop') {
     return (
       <section className="ways card">
@@ -148,7 +207,7 @@ function Ways({
   const inside = place === 'mini_program';
   return (
     <section className="ways card">
-      <h2>{inside ? words.mini_title : words.open_title}</h2>
+      <h2>{inside ? words.mini_title : way === 'MWEB' ? words.open_other : words.open_title}</h2>
       {inside ? (
         <p>{mini_text}</p>
       ) : (
