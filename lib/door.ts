@@ -1,8 +1,8 @@
 /**
- * The notify doors on a server of their own, for a busy deployment's reverse proxy to send `/api/notify/` to. The
- * handlers are the ones Next mounts; here they cost a tenth. It serves nothing else but its own health.
+ * The notify doors without Next: in front of it in `npm start`, and on a server of their own, for a busy deployment's
+ * reverse proxy to send `/api/notify/` to. The handlers are the ones Next mounts; it serves nothing else but health.
  */
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import { isSecure } from './config.ts';
 import type { Context } from './context.ts';
 import { readiness } from './health.ts';
@@ -45,6 +45,16 @@ async function ready(ctx: Context): Promise<Response> {
   return answerJson(state, state.ready ? 200 : 503);
 }
 
+/** The doors as a listener for node's own servers. */
+export function doorListener(ctx: Context): RequestListener {
+  return nodeListener(doorHandler(ctx), {
+    body_limit_bytes: notificationLimit_bytes,
+    trusted_proxies: ctx.config.TRUSTED_PROXIES,
+    secure: isSecure(ctx.config),
+    onFault: (err) => ctx.log.error({ err }, 'the door failed'),
+  });
+}
+
 export interface Door {
   /** Where it listens. */
   origin: string;
@@ -61,12 +71,7 @@ export async function openDoor(ctx: Context, host: string, port: number): Promis
       connectionsCheckingInterval: 2_000,
       keepAliveTimeout: keep_alive_ms,
     },
-    nodeListener(doorHandler(ctx), {
-      body_limit_bytes: notificationLimit_bytes,
-      trusted_proxies: ctx.config.TRUSTED_PROXIES,
-      secure: isSecure(ctx.config),
-      onFault: (err) => ctx.log.error({ err }, 'the door failed'),
-    }),
+    doorListener(ctx),
   );
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -42,6 +42,8 @@ export interface FrontOptions {
   trusted_proxies: number;
   /** The shop's address is https: browsers are told never to come any other way. */
   secure: boolean;
+  /** Who answers a path (with its query) instead of the listener, if anybody does. */
+  direct?: (path: string) => RequestListener | undefined;
 }
 
 /** A year, and this host alone: what else runs on the domain is not ours to decide. */
@@ -50,14 +52,14 @@ const strictTransport = 'max-age=31536000';
 /** A listener that lets through what `listener` may see. */
 export function frontListener(
   listener: RequestListener,
-  { trusted_proxies, secure }: FrontOptions,
+  { trusted_proxies, secure, direct }: FrontOptions,
 ): RequestListener {
   return (incoming, outgoing) => {
     if (secure) outgoing.setHeader('Strict-Transport-Security', strictTransport);
     const status = refusalOf(incoming);
     if (status === undefined) {
       nameCaller(incoming, trusted_proxies);
-      listener(incoming, outgoing);
+      (direct?.(incoming.url ?? '') ?? listener)(incoming, outgoing);
       return;
     }
     outgoing.writeHead(status, {

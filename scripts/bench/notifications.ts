@@ -1,5 +1,6 @@
-// Notifications per second, durable: the production route beside Next's own floor, beside the ordinary way to write
-// the same thing, and the lean door for information. Alternating rounds in one run; the books are checked after each.
+// Notifications per second, durable: the app as `npm start` serves it, and its route when Next serves it, beside Next's
+// own floor and beside the ordinary way to write the same thing; the lean door for information. Alternating rounds in
+// one run; the books are checked after each.
 import { Fault } from '../fault.ts';
 import { freePort } from '../ports.ts';
 import { note, step } from '../progress.ts';
@@ -75,9 +76,15 @@ function partyOf(name: string, results: readonly TurnResult[]): Party {
 }
 
 function measureOf(parties: Party[], plan: NotificationPlan): Measure {
-  const [route, echo, express, door] = parties;
-  if (route === undefined || echo === undefined || express === undefined || door === undefined) {
-    throw new Error('four servers take part');
+  const [app, route, echo, express, door] = parties;
+  if (
+    app === undefined ||
+    route === undefined ||
+    echo === undefined ||
+    express === undefined ||
+    door === undefined
+  ) {
+    throw new Error('five servers take part');
   }
   const compared = (ours: Party, peer: Party, label: string, goal?: Comparison['goal']): Comparison => ({
     peer: label,
@@ -90,10 +97,12 @@ function measureOf(parties: Party[], plan: NotificationPlan): Measure {
     unit: 'per second',
     parties,
     comparisons: [
-      compared(route, express, `our Next route ÷ ${express.name}`, { relation: '≥', ratio: 1 }),
+      compared(app, express, `our app ÷ ${express.name}`, { relation: '≥', ratio: 1 }),
+      compared(app, echo, `our app ÷ ${echo.name}`, { relation: '≥', ratio: 0.85 }),
       compared(route, echo, `our Next route ÷ ${echo.name}`, { relation: '≥', ratio: 0.85 }),
+      compared(route, express, `our Next route ÷ ${express.name}`),
+      compared(echo, express, `Next's own echo ÷ ${express.name}`),
       compared(door, express, `the lean door ÷ ${express.name}`),
-      compared(door, route, 'the lean door ÷ our Next route'),
     ],
     conditions:
       `${connections} connections, each message another signed v2 XML of about 1 KB for another unpaid trade, ` +
@@ -142,6 +151,7 @@ function saysSuccess(_sent: Buffer, status: number, body: string): boolean {
 async function startServers(site: Site): Promise<Server[]> {
   const { account, settings } = site;
   const app = await site.app();
+  const bare = await site.bare();
   const tiny = await site.tiny();
   const { counter_url, counter, peer_url, peer } = await site.databases();
   await peer.query(peerTables);
@@ -189,7 +199,8 @@ async function startServers(site: Site): Promise<Server[]> {
   });
   const payment = '/api/notify/v2/payment';
   return [
-    server('our Next route', app, payment, books),
+    server('our app (npm start)', app, payment, books),
+    server('our Next route', bare, payment, books),
     server("Next's own echo", tiny, '/echo', echoBooks, isEcho),
     server('Express 5 + tenpay + pg', express, '/notify', peerBooks(peer)),
     server('our lean door', door, payment, books),

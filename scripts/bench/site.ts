@@ -39,8 +39,10 @@ export interface Site {
   /** The settings of the shop, the same for each of its processes. */
   settings: Record<string, string>;
   databases(): Promise<Databases>;
-  /** Our production build under `next start`. */
+  /** Our production build under `npm start`'s own script. */
   app(): Promise<Served>;
+  /** The same build under `next start`, with nothing before Next. */
+  bare: () => Promise<Served>;
   /** The tiny app of `peers/next_tiny` under `next start`. */
   tiny(): Promise<Served>;
   /** Starts one more server on a free port of its own. */
@@ -93,9 +95,15 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     const environment = { ...plan.environment, ...profile };
     return served(await startServer(life, { ...plan, environment, port: its_port, log_dir }), its_port);
   };
-  const next = (name: string, its_port: number, environment: Record<string, string>, ...where: string[]) => {
-    const args = ['start', ...where, '-H', '127.0.0.1', '-p', String(its_port)];
-    return serve({ name, script: next_cli, args, environment }, its_port);
+  const start = (
+    name: string,
+    its_port: number,
+    environment: Record<string, string>,
+    script: string,
+    ...where: string[]
+  ) => {
+    const args = [...where, '-H', '127.0.0.1', '-p', String(its_port)];
+    return serve({ name, script, args, environment }, its_port);
   };
   const databases = once(() => step('starting PostgreSQL', () => startDatabases(life, dir)));
   return {
@@ -112,13 +120,22 @@ export async function createSite(options: SiteOptions): Promise<Site> {
         await step('building the app (only when its sources changed)', () => build({ signal: life.signal }));
       }
       return step('starting the app', () =>
-        next('bench-app', port, { ...settings, DATABASE_URL: counter_url }),
+        start('bench-app', port, { ...settings, DATABASE_URL: counter_url }, 'scripts/start.ts'),
+      );
+    }),
+    bare: once(async () => {
+      const { counter_url } = await databases();
+      const its_port = await freePort();
+      return step('starting the app without its front', () =>
+        start('bench-bare', its_port, { ...settings, DATABASE_URL: counter_url }, next_cli, 'start'),
       );
     }),
     tiny: once(async () => {
       const tiny_dir = await step('building a tiny app on the same Next', () => buildTiny(life, dir));
       const its_port = await freePort();
-      return step('starting the tiny app', () => next('bench-next-tiny', its_port, {}, tiny_dir));
+      return step('starting the tiny app', () =>
+        start('bench-next-tiny', its_port, {}, next_cli, 'start', tiny_dir),
+      );
     }),
   };
 }
