@@ -18,6 +18,8 @@ export interface Operator {
 export const auditActions = [
   'refund',
   'refund_refused',
+  'refund_abnormal',
+  'refund_abnormal_refused',
   'close',
   'close_refused',
   'requery',

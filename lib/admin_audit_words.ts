@@ -26,6 +26,8 @@ const codes: Record<string, string> = {
   refund_too_many: '已退满 50 次',
   refund_too_old: '支付已满一年',
   refund_key_reused: '请求重复而金额不同',
+  refund_not_abnormal: '退款不是异常状态',
+  refund_abnormal_v2: 'v2 交易，须在商户平台处理',
   not_found: '没有这笔支付或订单',
   order_paid: '订单已支付',
   order_closed: '订单早已关闭',
@@ -44,11 +46,18 @@ const codes: Record<string, string> = {
 
 const outcomes: Record<string, string> = {
   closed: '已关闭',
+  accepted: '微信已受理',
+  refused: '微信拒绝',
   paid: '顾客已付款，没有关闭',
   unknown: '微信没有给出确定的应答',
   recently: '刚刚查询过',
   not_found: '微信没有这个单号',
   told: '微信已应答',
+};
+
+const cards: Record<string, string> = {
+  USER_BANK_CARD: '退到顾客银行卡',
+  MERCHANT_BANK_CARD: '退回商户银行卡',
 };
 
 const dayStates: Record<string, string> = {
@@ -71,6 +80,9 @@ export function auditInWords({ action, data }: Pick<AuditRow, 'action' | 'data'>
     wordOf(codes, text('code')),
     wordOf(outcomes, text('outcome')),
     moved(before, after),
+    wordOf(cards, text('type')),
+    text('card_ends') === undefined ? undefined : `卡号末四位 ${text('card_ends')}`,
+    text('refused_code'),
     action === 'statement' ? wordOf(dayStates, text('state')) : undefined,
     typeof differences === 'number' ? `待处理差异 ${differences}` : undefined,
     typeof settled === 'number' && settled > 0 ? `补记 ${settled} 笔` : undefined,

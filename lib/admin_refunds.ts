@@ -29,11 +29,13 @@ export interface RefundRow {
   ended_at: Date | null;
   /** The trade's money was more than the order asked for. */
   surplus: string | null;
+  /** Of its trade: v2 knows no way out of an abnormal refund. */
+  api_version: string;
 }
 
 const columns = Prisma.sql`r.out_refund_no, r.out_trade_no, r.order_no, r.origin, r.state, r.refund_fen, r.total_fen,
   r.reason, coalesce(a.username, r.requested_by) AS requested_by, r.refund_id, r.refused_code,
-  r.user_received_account, r.created_at, r.success_at, r.ended_at, t.surplus
+  r.user_received_account, r.created_at, r.success_at, r.ended_at, t.surplus, t.api_version
   FROM refund r JOIN trade t USING (out_trade_no) LEFT JOIN admin a ON a.id = r.requested_by`;
 
 export const refundFilter = z.object({

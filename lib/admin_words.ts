@@ -184,6 +184,8 @@ export function resolutionInWords(resolution: string): string {
 export const auditWords: Record<AuditAction, string> = {
   refund: '退款',
   refund_refused: '退款被拒',
+  refund_abnormal: '异常退款改退',
+  refund_abnormal_refused: '异常退款改退被拒',
   close: '关闭订单',
   close_refused: '关闭被拒',
   requery: '再查询',

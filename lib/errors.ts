@@ -88,6 +88,16 @@ const refusals = {
     en: 'A trade can be refunded 50 times at the most',
   },
   refund_too_old: { status: 409, zh: '支付超过一年，不能退款', en: 'The payment is more than a year old' },
+  refund_not_abnormal: {
+    status: 409,
+    zh: '微信说这笔退款不是（或不再是）异常，页面已更新',
+    en: 'WeChat says that this refund is not abnormal, or not any more',
+  },
+  refund_abnormal_v2: {
+    status: 409,
+    zh: '这笔交易走的是 v2 接口，异常退款只能在微信商户平台处理',
+    en: 'This trade was placed over v2: handle the abnormal refund in the merchant platform',
+  },
   refund_key_reused: {
     status: 409,
     zh: '该退款请求已用于另一笔退款，请刷新页面',

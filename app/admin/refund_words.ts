@@ -63,7 +63,7 @@ export function refundInWords(state: HeldRefundState, refused_code: string | nul
       return {
         type: 'error',
         title,
-        description: '钱没有退到顾客账户，请到微信商户平台的“交易中心”处理。',
+        description: '钱没有退到顾客账户，可改退到银行卡；v2 的退款请到微信商户平台的“交易中心”处理。',
       };
     case 'CLOSED':
       return { type: 'warning', title, description: '这笔退款没有发生，钱仍在商户账户，可以重新发起。' };

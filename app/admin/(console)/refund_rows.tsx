@@ -7,6 +7,7 @@ import { formatFen } from '../../../lib/money.ts';
 import { RefundChip } from '../chips.client.tsx';
 import { Copy } from '../copy.client.tsx';
 import { codeInWords } from '../refund_words.ts';
+import { Abnormal } from './abnormal.client.tsx';
 
 export function RefundRows({ refunds, showOrder }: { refunds: RefundRow[]; showOrder: boolean }) {
   return (
@@ -61,6 +62,13 @@ function Row({ refund, showOrder }: { refund: RefundRow; showOrder: boolean }) {
         <span>
           <RefundChip state={refund.state} />
           {refused_code === null ? null : <small className="below bad">{codeInWords(refused_code)}</small>}
+          {refund.state !== 'ABNORMAL' ? null : refund.api_version === 'v3' ? (
+            <Abnormal refund={{ out_refund_no, order_no, refund_fen: refund.refund_fen }} />
+          ) : (
+            <small className="below bad" data-testid="abnormal-v2">
+              请到微信商户平台“交易中心”处理：v2 接口不能改退
+            </small>
+          )}
           {success_at === null ? null : (
             <small className="below">
               {beijingText(success_at)} 到账

@@ -1,0 +1,20 @@
+/** The banks whose debit cards take an abnormal refund (WeChat Pay v3, 发起异常退款, bank_type). Browser code reads it. */
+export const abnormalRefundBanks = {
+  CMB_DEBIT: '招商银行',
+  COMM_DEBIT: '交通银行',
+  ABC_DEBIT: '农业银行',
+  CCB_DEBIT: '建设银行',
+  ICBC_DEBIT: '工商银行',
+  BOC_DEBIT: '中国银行',
+  PAB_DEBIT: '平安银行',
+  SPDB_DEBIT: '浦发银行',
+  CITIC_DEBIT: '中信银行',
+  CEB_DEBIT: '光大银行',
+  CMBC_DEBIT: '民生银行',
+  CIB_DEBIT: '兴业银行',
+  GDB_DEBIT: '广发银行',
+  PSBC_DEBIT: '邮储银行',
+  NBCB_DEBIT: '宁波银行',
+} as const;
+export type AbnormalRefundBank = keyof typeof abnormalRefundBanks;
+export const abnormalRefundBankTypes = Object.keys(abnormalRefundBanks) as AbnormalRefundBank[];
