@@ -1,5 +1,6 @@
 /** JS-SDK signature, server configuration and message push against the vectors that WeChat and wechatpy publish. */
 import { createHash } from 'node:crypto';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   decryptPush,
@@ -10,6 +11,7 @@ import {
   serverSignatureHolds,
   signJsSdk,
 } from '../../lib/wechat/index.ts';
+import { seal } from '../../simulator/push.ts';
 
 describe('wx.config (WeChat Official Accounts, JS-SDK 说明文档 附录1, two editions)', () => {
   const parts = {
@@ -39,6 +41,33 @@ describe('wx.config (WeChat Official Accounts, JS-SDK 说明文档 附录1, two 
       nonceStr: 'Wm3WZYTPz0wzccnW',
       signature: '0f9de62fce790f9a083d5c99e95740ceb90c27ed',
     });
+  });
+});
+
+describe('wx.config, any page', () => {
+  const parts = fc.record({
+    jsapi_ticket: fc.stringMatching(/^[\w-]{86}$/),
+    noncestr: fc.stringMatching(/^\w{16}$/),
+    timestamp: fc.integer({ min: 1_000_000_000, max: 4_000_000_000 }),
+    url: fc.webUrl({ withQueryParameters: true }),
+  });
+
+  it('what stands after # never counts, everything before it does', () => {
+    fc.assert(
+      fc.property(parts, fc.webFragments(), (given, fragment) => {
+        const signature = signJsSdk(given);
+        expect(signJsSdk({ ...given, url: `${given.url}#${fragment}` })).toBe(signature);
+        for (const other of [
+          { url: `${given.url}x` },
+          { url: given.url.replace(/^http/, 'HTTP') },
+          { noncestr: `${given.noncestr}0` },
+          { timestamp: given.timestamp + 1 },
+          { jsapi_ticket: `${given.jsapi_ticket}0` },
+        ]) {
+          expect(signJsSdk({ ...given, ...other })).not.toBe(signature);
+        }
+      }),
+    );
   });
 });
 
@@ -136,6 +165,21 @@ describe('message push (wechatpy tests/test_crypto.py)', () => {
       const signed = { ...push, signature: reply.MsgSignature ?? '' };
       expect(decryptPush(account, signed, reply.Encrypt ?? '')).toBe(message);
     }
+  });
+
+  it('opens whatever the platform’s own sender seals, which shares no code with ours', () => {
+    const sender = { ...account, secret: '', name: '' };
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), (message) => {
+        const well_formed = message.toWellFormed();
+        const encrypt = seal(sender, well_formed, account.appid);
+        expect(decryptPush(account, { ...push, signature: signatureOf(encrypt) }, encrypt)).toBe(well_formed);
+        const strange = seal(sender, well_formed, 'wx0000000000000000');
+        expect(
+          verdict(() => decryptPush(account, { ...push, signature: signatureOf(strange) }, strange)),
+        ).toBe('undecryptable');
+      }),
+    );
   });
 
   it('refuses a wrong signature before opening anything', () => {
