@@ -28,15 +28,25 @@ export type DifferenceKind = (typeof differenceKinds)[number];
  * `paid` meets the day's payments full; a bill line without a partner looks for its trade under any date. A fee may
  * differ from amount × rate by half a fen, since WeChat does not publish how it rounds; the fee that comes back with one
  * of several refunds by a whole one. A refund that WeChat closed need not stand in a bill at all, and one that was under
- * way or abnormal when the bill was made may have ended since.
+ * way or abnormal when the bill was made may have ended since. A charge of the counter that was taken back stands there
+ * as paid and as reversed, on either side of midnight perhaps: nothing came and nothing is missing.
  */
 const compare = `
 CREATE TEMPORARY TABLE found AS
-WITH lines AS (
+WITH undone AS (
+  SELECT t.out_trade_no FROM trade t JOIN bill_line b ON b.out_trade_no = t.out_trade_no AND b.mch_id = t.mch_id
+  WHERE t.mch_id = $1 AND t.trade_state = 'REVOKED' AND t.reverse_answer = 'done'
+    AND t.created_at >= $2::timestamptz - interval '1 hour' AND t.created_at < $2::timestamptz + interval '1 day'
+  GROUP BY t.out_trade_no, t.total_fen, t.created_at
+  HAVING (sum(b.total_fen) = t.total_fen AND sum(b.refund_fen) FILTER (WHERE b.trade_state = 'REVOKED') = t.total_fen
+          AND count(*) = 2)
+    OR (count(*) = 1 AND greatest(sum(b.total_fen), sum(b.refund_fen)) = t.total_fen
+        AND (t.created_at < $2 OR t.created_at >= $2::timestamptz + interval '23 hours'))
+), lines AS (
   SELECT *, row_number() OVER (PARTITION BY out_trade_no, out_refund_no ORDER BY trade_at) AS nth,
     (fee_e5 - round((CASE WHEN out_refund_no = '' THEN total_fen ELSE -refund_fen END) * 1000
                     * coalesce(nullif(trim(trailing '%' from rate), '')::numeric, 0) / 100)) AS fee_off_e5
-  FROM bill_line
+  FROM bill_line WHERE out_trade_no NOT IN (SELECT out_trade_no FROM undone)
 ), ours AS (
   SELECT out_trade_no, sub_mch_id, total_fen, trade_state, transaction_id, success_at FROM trade
   WHERE mch_id = $1 AND success_at >= $2 AND success_at < $2::timestamptz + interval '1 day'

@@ -3,8 +3,10 @@
  * what stays unknown is reversed, and nothing a crash or a second tap does takes money twice.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { beijingText } from '../../lib/beijing.ts';
 import { charge, chargeInput, reverseByOperator } from '../../lib/counter.ts';
 import { AppError } from '../../lib/errors.ts';
+import { reconcileDay } from '../../lib/statements.ts';
 import { type CashDesk, openCashDesk } from '../setup/cash_desk.ts';
 import { type Counter, openCounter } from '../setup/counter.ts';
 
@@ -170,6 +172,31 @@ describe('a payment code', () => {
     expect((await charges()) - before).toBe(0);
     for (let s = 0; s < 180; s += 10) await desk.pass(10);
     expect((await desk.show(out_trade_no)).standing).toBe('closed');
+  });
+});
+
+describe('the next day’s bill', () => {
+  it('agrees with a charge that was paid and taken back, and with one that never was', async () => {
+    await desk.charge(await desk.code(false), 1_000);
+    await counter.control(
+      'faults',
+      { micropay_answer_lost: { times: 1 }, orderquery_system_error: { times: 20 } },
+      'PUT',
+    );
+    const back = await desk.charge(await desk.code(false), 2_000);
+    for (let s = 0; s < 45; s += 5) await desk.pass(5);
+    await counter.control('faults', {}, 'DELETE');
+    for (let s = 0; s < 45; s += 5) await desk.pass(5);
+    expect((await desk.show(back)).standing).toBe('reversed');
+    const kinds = async () =>
+      (await counter.ctx.db.difference.findMany({ where: { resolved_at: null } })).map(({ kind }) => kind);
+    const days = [counter.ctx.now(), new Date(counter.ctx.now().getTime() - 86_400_000)].map((at) =>
+      beijingText(at).slice(0, 10),
+    );
+    counter.advance(36 * 3_600);
+    await counter.control('clock', { advance_s: 36 * 3_600 });
+    for (const day of days.reverse()) await reconcileDay(counter.ctx, day);
+    expect(await kinds()).toEqual([]);
   });
 });
 
