@@ -62,8 +62,16 @@ beforeEach(() => {
 });
 
 const route = (order_no: string) => ({ params: Promise.resolve({ order_no }) });
-const paid = (total_fen = 1_000) =>
-  makeTrade(counter.ctx.db, { order_state: 'SUCCESS', trade_state: 'SUCCESS', total_fen });
+/** Of the simulator's own account: a trade is asked about under the account it was placed with. */
+async function paid(total_fen = 1_000): Promise<MadeTrade> {
+  const { db, config } = counter.ctx;
+  const made = await makeTrade(db, { order_state: 'SUCCESS', trade_state: 'SUCCESS', total_fen });
+  await db.trade.update({
+    where: { out_trade_no: made.out_trade_no },
+    data: { appid: config.WECHAT_APPID, mch_id: config.WECHAT_MCH_ID },
+  });
+  return made;
+}
 
 function post(order_no: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
   const request = new Request(`${counter.host.origin}/api/admin/orders/${order_no}/refund`, {
