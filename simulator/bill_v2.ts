@@ -25,7 +25,7 @@ function file(platform: Platform, call: Call, text: string, f: Fields): Answer {
 }
 
 const downloadbill = door((platform, call, verified) => {
-  const { fields: f, merchant } = verified;
+  const { fields: f, merchant, sub } = verified;
   heed(lacking(f, ['nonce_str', 'bill_date']));
   const from_ms = billDay(f.bill_date ?? '');
   if (from_ms === undefined)
@@ -39,12 +39,12 @@ const downloadbill = door((platform, call, verified) => {
   call.note.faults.push(...struck);
   if (standing === 'creating') return noBill(platform, call, 'Bill Creating', '20003', why);
   if (standing === 'none') return noBill(platform, call, 'No Bill Exist', '20002', why);
-  const made = tradeBill(platform, merchant.mch_id, from_ms, type, call.path);
+  const made = tradeBill(platform, { ...merchant, sub_mch_id: sub?.sub_mch_id }, from_ms, type, call.path);
   call.note.faults.push(...made.struck);
   if (made.bill === undefined)
     return noBill(platform, call, 'No Bill Exist', '20002', 'nothing of that kind happened that day');
   return file(platform, call, billText(made.bill), f);
-});
+}, true);
 
 const downloadfundflow = door((platform, call, verified) => {
   const { fields: f, merchant, sign_type } = verified;
@@ -64,7 +64,7 @@ const downloadfundflow = door((platform, call, verified) => {
   const flow = f.account_type === 'Basic' ? fundFlow(platform, merchant.mch_id, from_ms) : undefined;
   if (flow === undefined) throw new Refusal('NO_BILL_EXIST', '账单不存在', 'nothing moved that day');
   return file(platform, call, billText(flow), f);
-});
+}, true);
 
 export const billV2: Family = {
   name: 'bill_v2',

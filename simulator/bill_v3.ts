@@ -6,6 +6,7 @@ import { billDay, billFile, billStanding, billText, type TradeBillType, tradeBil
 import { type Heard, plain, RefusalV3, type Route } from './envelope_v3.ts';
 import { fundFlow } from './fund_flow.ts';
 import type { Call } from './http.ts';
+import { subOf } from './parties_v3.ts';
 import type { Platform } from './platform.ts';
 
 const LIFE_MS = 5 * 60_000;
@@ -69,8 +70,16 @@ function tradebill(platform: Platform, call: Call, heard: Heard) {
   const asked = call.query.get('bill_type') ?? 'ALL';
   const type = (['ALL', 'SUCCESS', 'REFUND'] as TradeBillType[]).find((t) => t === asked);
   if (type === undefined) throw queryFault('bill_type', '账单类型', asked);
+  const named = call.query.get('sub_mchid') ?? '';
+  const sub_mch_id = named === '' ? undefined : subOf(platform, heard, named)?.sub_mch_id;
   const from_ms = dayOf(platform, call);
-  const { bill, struck } = tradeBill(platform, heard.merchant.mch_id, from_ms, type, call.path);
+  const { bill, struck } = tradeBill(
+    platform,
+    { mch_id: heard.merchant.mch_id, sub_mch_id },
+    from_ms,
+    type,
+    call.path,
+  );
   call.note.faults.push(...struck);
   if (bill === undefined) throw noStatement('nothing of that kind happened that day');
   return prepared(platform, call, heard, billText(bill));

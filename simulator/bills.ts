@@ -95,7 +95,7 @@ function paymentRow(order: Order): Row {
     交易时间: billTime(payment.paid_at_ms),
     公众账号ID: order.appid,
     商户号: order.mch_id,
-    特约商户号: '0',
+    特约商户号: order.sub_mch_id ?? '0',
     设备号: order.device_info,
     微信订单号: payment.transaction_id,
     商户订单号: order.out_trade_no,
@@ -195,10 +195,13 @@ function reversalRow(order: Order, at_ms: number): Row {
   };
 }
 
+/** A merchant's own bill; a provider's holds all its merchants' trades, or one's when sub_mch_id is named. */
+type Whose = { mch_id: string; sub_mch_id?: string | undefined };
+
 /** The bill of one merchant's day, with the armed faults worked in; undefined when nothing happened. */
 export function tradeBill(
   platform: Platform,
-  mch_id: string,
+  { mch_id, sub_mch_id }: Whose,
   from_ms: number,
   type: TradeBillType,
   path: string,
@@ -209,6 +212,7 @@ export function tradeBill(
   for (const order of Object.values(platform.store.state.orders)) {
     const { payment } = order;
     if (order.mch_id !== mch_id || payment === undefined) continue;
+    if (sub_mch_id !== undefined && order.sub_mch_id !== sub_mch_id) continue;
     if (type !== 'REFUND' && within(payment.paid_at_ms)) {
       dated.push({ at_ms: payment.paid_at_ms, row: paymentRow(order) });
     }
@@ -221,6 +225,7 @@ export function tradeBill(
     for (const refund of Object.values(platform.store.state.refunds)) {
       const order = platform.store.state.orders[`${refund.mch_id}/${refund.out_trade_no}`];
       if (refund.mch_id !== mch_id || order === undefined || !within(refund.made_at_ms)) continue;
+      if (sub_mch_id !== undefined && refund.sub_mch_id !== sub_mch_id) continue;
       const made_ms = until_ms + READY_AFTER_MS;
       const failed = refund.state === 'CLOSED' && Number(refund.ended_at_ms) <= made_ms;
       if (failed) continue;

@@ -95,8 +95,9 @@ function checkPayment(platform: Platform, invoked: Invoked): { order: Order; pre
   const prepay_id = /^prepay_id=(.+)$/.exec(p.package ?? '')?.[1];
   if (prepay_id === undefined) throw lacking('total_fee', `package is ${p.package}, it must be prepay_id=…`);
   const { order, prepay } = found(platform, prepay_id);
-  if (order.appid !== p.appId) {
-    throw lacking('total_fee', `appId ${p.appId} is not the order's appid ${order.appid}`);
+  // In a sub-merchant's account the page's appId is the sub_appid.
+  if (![order.appid, order.sub_appid].includes(p.appId)) {
+    throw lacking('total_fee', `appId ${p.appId} is not the order's appid ${order.sub_appid ?? order.appid}`);
   }
   if (order.trade_type !== 'JSAPI')
     throw lacking('total_fee', `the prepay_id is for ${order.trade_type}, not JSAPI`);
@@ -139,8 +140,10 @@ function checkPayment(platform: Platform, invoked: Invoked): { order: Order; pre
   }
   if (prepay.dead_at_ms <= platform.clock.now())
     throw lacking('total_fee', 'the prepay_id is older than 2 hours');
-  const payer = userOf(platform, invoked.openid, order.appid);
-  if (payer === undefined || (order.openid !== '' && order.openid !== invoked.openid)) {
+  const payer = userOf(platform, invoked.openid);
+  const meant = order.sub_openid ?? order.openid;
+  const fits = meant === '' || Object.values(payer?.openids ?? {}).includes(meant);
+  if (payer?.openids[order.appid] === undefined || !fits) {
     throw new TurnedAway(
       `${NAME}:fail`,
       '支付失败：下单帐号与支付帐号不一致',
@@ -240,7 +243,7 @@ function invoke(platform: Platform, call: Call, body: Record<string, unknown>): 
       wake: [],
     };
     platform.invocations.set(one.invocation_id, one);
-    const user = userOf(platform, invoked.openid, order.appid);
+    const user = userOf(platform, invoked.openid);
     const answer = {
       invocation_id: one.invocation_id,
       out_trade_no: order.out_trade_no,

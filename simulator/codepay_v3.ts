@@ -2,24 +2,26 @@
 
 import { charge, reverse } from './counter.ts';
 import { type Heard, plain, RefusalV3, type Route } from './envelope_v3.ts';
-import { CODEPAY, REVERSE } from './fields_v3.ts';
+import { CODEPAY, PARTNER, REVERSE, type Schema } from './fields_v3.ts';
 import type { Call } from './http.ts';
-import { findOrder } from './orders.ts';
-import { compared, needBoundAppid, numberFault, transactionV3, word } from './pay_v3.ts';
+import { findOrder, ofSub } from './orders.ts';
+import { partiesOf, word } from './parties_v3.ts';
+import { compared, numberFault, partyMembers, transactionV3 } from './pay_v3.ts';
 import type { Platform } from './platform.ts';
 import { needProduct } from './products.ts';
 
 function codepay(platform: Platform, call: Call, heard: Heard) {
   const { body, merchant } = heard;
-  const appid = word(body, 'appid');
-  needBoundAppid(platform, merchant, appid);
-  needProduct(merchant, undefined, 'MICROPAY');
+  const { appid, sub, sub_appid } = partiesOf(platform, heard);
+  needProduct(merchant, sub, 'MICROPAY');
   call.out_trade_no = word(body, 'out_trade_no');
   const order = charge(
     platform,
     {
       mch_id: merchant.mch_id,
       appid,
+      sub_mch_id: sub?.sub_mch_id,
+      sub_appid,
       out_trade_no: word(body, 'out_trade_no'),
       trade_type: 'MICROPAY',
       api: 'v3',
@@ -45,26 +47,31 @@ function codepay(platform: Platform, call: Call, heard: Heard) {
 
 function reversing(platform: Platform, call: Call, heard: Heard) {
   const [out_trade_no = ''] = heard.named;
-  const { body, merchant } = heard;
+  const { merchant } = heard;
   numberFault(out_trade_no);
-  needBoundAppid(platform, merchant, word(body, 'appid'));
+  const { sub } = partiesOf(platform, heard);
   call.out_trade_no = out_trade_no;
-  const order = findOrder(platform, merchant.mch_id, out_trade_no);
-  if (order === undefined || order.sub_mch_id !== undefined) {
+  const order = ofSub(findOrder(platform, merchant.mch_id, out_trade_no), sub);
+  if (order === undefined) {
     throw new RefusalV3(404, 'ORDER_NOT_EXIST', '订单不存在', `no order ${out_trade_no} of this merchant`);
   }
   reverse(platform, order);
-  return plain(200, { appid: order.appid, mchid: order.mch_id, out_trade_no });
+  return plain(200, { ...partyMembers(order), out_trade_no });
 }
 
-const ORDERS = '/v3/pay/transactions';
+function codesAt(base: string, codepay_schema: Schema, reverse_schema: Schema): Route[] {
+  return [
+    { method: 'POST', path: new RegExp(`^${base}/codepay$`), schema: codepay_schema, handle: codepay },
+    {
+      method: 'POST',
+      path: new RegExp(`^${base}/out-trade-no/([^/]+)/reverse$`),
+      schema: reverse_schema,
+      handle: reversing,
+    },
+  ];
+}
 
 export const CODEPAY_ROUTES: Route[] = [
-  { method: 'POST', path: new RegExp(`^${ORDERS}/codepay$`), schema: CODEPAY, handle: codepay },
-  {
-    method: 'POST',
-    path: new RegExp(`^${ORDERS}/out-trade-no/([^/]+)/reverse$`),
-    schema: REVERSE,
-    handle: reversing,
-  },
+  ...codesAt('/v3/pay/transactions', CODEPAY, REVERSE),
+  ...codesAt('/v3/pay/partner/transactions', PARTNER.codepay, PARTNER.reverse),
 ];

@@ -2,6 +2,7 @@
 // every machine. Nothing here is a real credential; all of it is public.
 
 import { createHash } from 'node:crypto';
+import { otherMerchants } from './demo_merchants.ts';
 import type { Account, Merchant, MerchantMode, State, User } from './store.ts';
 
 export const DEMO_SEED = 'guitai';
@@ -33,7 +34,8 @@ export function demoState(options: DemoOptions): State {
   const stranger = account('stranger', '另一个公众号（未与商户绑定）');
   const mini = account('mini program', '柜台演示小程序', 'mini_program');
   const app = account('app', '柜台演示 App', 'app');
-  const accounts = [shop, stranger, mini, app];
+  const others = otherMerchants(draw, account, shop.appid);
+  const accounts = [shop, stranger, mini, app, ...others.accounts];
   const merchant: Merchant = {
     mch_id: '1900000109',
     appid: shop.appid,
@@ -65,7 +67,7 @@ export function demoState(options: DemoOptions): State {
     drawn: 0,
     next_number: 0,
     accounts,
-    merchants: [merchant],
+    merchants: [merchant, ...others.merchants],
     users: [
       person('小明', 100_000_000, 'Y'),
       person('李雷', 5_000_000, 'Y'),

@@ -4,6 +4,7 @@
 import type { FieldFault } from './fields_v2.ts';
 import type { Answer, Call } from './http.ts';
 import { Refusal } from './orders.ts';
+import { actingFor, needSubAppid, UnknownSub } from './parties.ts';
 import { accountOf, merchantOf, type Platform } from './platform.ts';
 import { type SignType, signedV2, spoiled, verifiesV2 } from './sign_v2.ts';
 import type { Merchant, SubMerchant } from './store.ts';
@@ -57,6 +58,12 @@ export function levelTwo(platform: Platform, verified: Verified, own: Fields): A
     return_msg: 'OK',
     appid: fields.appid ?? '',
     mch_id: merchant.mch_id,
+    ...(verified.sub === undefined
+      ? {}
+      : {
+          ...(fields.sub_appid ? { sub_appid: fields.sub_appid } : {}),
+          sub_mch_id: verified.sub.sub_mch_id,
+        }),
     ...(fields.device_info ? { device_info: fields.device_info } : {}),
     nonce_str: platform.ids.nonce(),
     result_code: 'SUCCESS',
@@ -104,6 +111,13 @@ export function verify(platform: Platform, call: Call): Verified {
   if (named !== '' && named !== 'MD5' && named !== 'HMAC-SHA256') {
     throw new Unheard('SIGNERROR', '签名错误', `sign_type ${named} is neither MD5 nor HMAC-SHA256`);
   }
+  if (merchant.api_v2_key === '') {
+    throw new Unheard(
+      'SIGNERROR',
+      '签名错误',
+      `${merchant.mch_id} has set no API v2 key: it speaks API v3 only`,
+    );
+  }
   const sign_type = named === '' ? 'MD5' : named;
   if (!verifiesV2(fields, sign_type, merchant.api_v2_key)) {
     throw new Unheard('SIGNERROR', '签名错误', whyUnsigned(fields, sign_type, merchant));
@@ -129,9 +143,26 @@ function whyUnsigned(fields: Fields, sign_type: SignType, merchant: Merchant): s
   return `the ${sign_type} signature over ${Object.keys(fields).sort().join(', ')} does not fit the API v2 key of ${merchant.mch_id}`;
 }
 
-/** Wraps a door: verifies, checks the account, runs it, and puts every refusal in its place. */
+/** Whom a provider acts for; at a door `for_all` it may speak for all of its merchants at once. */
+function withSub(platform: Platform, verified: Verified, for_all: boolean): Verified {
+  const { fields, merchant } = verified;
+  const sub_mch_id = fields.sub_mch_id ?? '';
+  if (for_all && sub_mch_id === '') return verified;
+  try {
+    const sub = actingFor(platform, merchant, sub_mch_id);
+    if (sub === undefined) return verified;
+    needSubAppid(platform, sub, fields.sub_appid ?? '');
+    return { ...verified, sub };
+  } catch (cause) {
+    if (!(cause instanceof UnknownSub)) throw cause;
+    throw new Unheard('MCHID_NOT_EXIST', '商户号mch_id或sub_mch_id不存在', cause.message);
+  }
+}
+
+/** Wraps a door: verifies, checks the accounts, runs it, and puts every refusal in its place. */
 export function door(
   handle: (platform: Platform, call: Call, verified: Verified) => Answer | Promise<Answer>,
+  for_all = false,
 ) {
   return async (platform: Platform, call: Call): Promise<Answer> => {
     let verified: Verified | undefined;
@@ -149,6 +180,7 @@ export function door(
           `appid ${appid} is not bound to mch_id ${verified.merchant.mch_id}`,
         );
       }
+      verified = withSub(platform, verified, for_all);
       return await handle(platform, call, verified);
     } catch (cause) {
       if (cause instanceof Unheard) return levelOne(platform, call, cause);

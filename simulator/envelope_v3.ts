@@ -304,7 +304,7 @@ function readBody(platform: Platform, call: Call, route: Route, heard: Heard): v
   heard.body = Object.fromEntries(Object.entries(parsed));
   const fault = schemaFault(heard.body, route.schema);
   if (fault !== undefined) throw new RefusalV3(400, 'PARAM_ERROR', fault.message, fault.why, fault.detail);
-  const { mchid } = heard.body;
+  const mchid = heard.body.sp_mchid ?? heard.body.mchid;
   if (typeof mchid === 'string' && mchid !== merchant.mch_id) {
     throw new RefusalV3(
       400,
@@ -342,15 +342,16 @@ export function serve(routes: Route[], failing = false) {
   };
 }
 
-/** The mchid a GET must carry in its query, equal to the signer's. */
-export function needMchid(call: Call, heard: Heard): void {
-  const mchid = call.query.get('mchid') ?? '';
+/** The mchid (or sp_mchid) a GET must carry in its query, equal to the signer's. */
+export function needMchid(call: Call, heard: Heard, name: 'mchid' | 'sp_mchid' = 'mchid'): void {
+  const mchid = call.query.get(name) ?? '';
   if (mchid === '') {
+    const label = name === 'mchid' ? '直连商户号' : '服务商户号';
     throw new RefusalV3(
       400,
       'PARAM_ERROR',
-      '输入源“/query/mchid”映射到字段“直连商户号”必填性规则校验失败，此字段为必填项',
-      'mchid is missing in the query',
+      `输入源“/query/${name}”映射到字段“${label}”必填性规则校验失败，此字段为必填项`,
+      `${name} is missing in the query`,
       { location: 'query', value: '' },
     );
   }

@@ -36,6 +36,9 @@ const MOST_BYTES: Record<string, number> = {
   product_id: 32,
   limit_pay: 32,
   openid: 128,
+  sub_openid: 128,
+  sub_appid: 32,
+  sub_mch_id: 32,
   scene_info: 256,
   auth_code: 128,
   face_code: 128,
@@ -75,7 +78,8 @@ export function numberFault(f: Fields): FieldFault | undefined {
 function missing(f: Fields): FieldFault | undefined {
   const lack = lacking(f, REQUIRED);
   if (lack !== undefined) return lack;
-  if (f.trade_type === 'JSAPI' && (f.openid ?? '') === '') {
+  const payer = f.sub_mch_id ? f.openid || f.sub_openid : f.openid;
+  if (f.trade_type === 'JSAPI' && !payer) {
     return {
       level: 1,
       code: 'LACK_PARAMS',

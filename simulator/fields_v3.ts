@@ -160,7 +160,37 @@ export const CODEPAY: Schema = {
 export const REVERSE: Schema = { appid: needed('公众账号ID', 32), mchid: needed('直连商户号', 32) };
 export const CLOSE: Schema = { mchid: needed('直连商户号', 32) };
 
+/** The same schema as a service provider fills it. */
+function forPartner({ appid, mchid, ...rest }: Schema): Schema {
+  return {
+    ...(appid === undefined ? {} : { sp_appid: needed('服务商应用ID', 32) }),
+    ...(mchid === undefined ? {} : { sp_mchid: needed('服务商户号', 32) }),
+    ...(appid === undefined ? {} : { sub_appid: text('子商户应用ID', 32) }),
+    sub_mchid: needed('子商户号', 32),
+    ...rest,
+  };
+}
+
+export const PARTNER = {
+  jsapi: {
+    ...forPartner(JSAPI_ORDER),
+    payer: {
+      kind: 'object' as const,
+      label: '支付者',
+      required: true,
+      members: { sp_openid: text('用户服务标识', 128), sub_openid: text('用户子标识', 128) },
+    },
+  },
+  native: forPartner(NATIVE_ORDER),
+  app: forPartner(APP_ORDER),
+  h5: forPartner(H5_ORDER),
+  close: forPartner(CLOSE),
+  codepay: forPartner(CODEPAY),
+  reverse: forPartner(REVERSE),
+} satisfies Record<string, Schema>;
+
 export const REFUND: Schema = {
+  sub_mchid: text('子商户号', 32),
   transaction_id: text('微信支付订单号', 32),
   out_trade_no: text('商户订单号', 32, { pattern: NUMBER }),
   out_refund_no: needed('商户退款单号', 64, { pattern: /^[0-9a-zA-Z_\-|*@]{1,}$/ }),
@@ -205,6 +235,7 @@ export const REFUND: Schema = {
 };
 
 export const ABNORMAL_REFUND: Schema = {
+  sub_mchid: text('子商户号', 32),
   out_refund_no: needed('商户退款单号', 64),
   type: needed('异常退款处理方式', 32, { one_of: ['USER_BANK_CARD', 'MERCHANT_BANK_CARD'] }),
   bank_type: text('开户银行', 16),

@@ -90,6 +90,12 @@ export function writeRefundV2(platform: Platform, order: Order, n: Notification)
     return_code: 'SUCCESS',
     appid: refund.appid,
     mch_id: refund.mch_id,
+    ...(refund.sub_mch_id === undefined
+      ? {}
+      : {
+          ...(refund.sub_appid === undefined ? {} : { sub_appid: refund.sub_appid }),
+          sub_mch_id: refund.sub_mch_id,
+        }),
     nonce_str: n.nonce_str,
     req_info: encrypted(root, merchant.api_v2_key),
   };

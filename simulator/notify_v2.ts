@@ -17,6 +17,7 @@ export function paymentFields(platform: Platform, order: Order): Fields {
   return {
     openid: payment.openid,
     is_subscribe: userOf(platform, payment.openid)?.is_subscribe ?? 'N',
+    ...(payment.sub_openid === undefined ? {} : { sub_openid: payment.sub_openid, sub_is_subscribe: 'N' }),
     trade_type: order.trade_type,
     bank_type: payment.bank_type,
     total_fee: String(payment.total_fen),
@@ -91,6 +92,12 @@ export const notificationV2: Wording = {
       ...(order.attach === '' ? {} : { attach: order.attach }),
       ...(order.device_info === '' ? {} : { device_info: order.device_info }),
       mch_id: order.mch_id,
+      ...(order.sub_mch_id === undefined
+        ? {}
+        : {
+            ...(order.sub_appid === undefined ? {} : { sub_appid: order.sub_appid }),
+            sub_mch_id: order.sub_mch_id,
+          }),
       nonce_str: notification.nonce_str,
       out_trade_no: order.out_trade_no,
       result_code: 'SUCCESS',

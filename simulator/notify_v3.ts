@@ -45,7 +45,9 @@ function content(
     summary: REFUND_SUMMARY[state],
     kind: 'refund',
     resource: {
-      mchid: refund.mch_id,
+      ...(refund.sub_mch_id === undefined
+        ? { mchid: refund.mch_id }
+        : { sp_mchid: refund.mch_id, sub_mchid: refund.sub_mch_id }),
       out_trade_no: refund.out_trade_no,
       transaction_id: refund.transaction_id,
       out_refund_no: refund.out_refund_no,
@@ -74,13 +76,13 @@ const INSIDE: Record<string, (resource: Resource, struck: Struck) => void> = {
     r.amount = amount;
   },
   notify_other_merchant: (r, s) => {
-    r.mchid = s.text('mch_id');
+    r['sp_mchid' in r ? 'sp_mchid' : 'mchid'] = s.text('mch_id');
   },
   notify_other_appid: (r, s) => {
-    r.appid = s.text('appid');
+    r['sp_appid' in r ? 'sp_appid' : 'appid'] = s.text('appid');
   },
   notify_other_openid: (r, s) => {
-    r.payer = { openid: s.text('openid') };
+    r.payer = { ['sp_mchid' in r ? 'sp_openid' : 'openid']: s.text('openid') };
   },
   notify_unknown_order: (r, s) => {
     r.out_trade_no = s.text('as');

@@ -49,6 +49,11 @@ export function findOrder(platform: Platform, mch_id: string, out_trade_no: stri
   return order && settledByTime(platform, order);
 }
 
+/** The order when it was placed for this sub-merchant; with none, when it was placed for none. */
+export function ofSub(order: Order | undefined, sub: { sub_mch_id: string } | undefined): Order | undefined {
+  return order?.sub_mch_id === sub?.sub_mch_id ? order : undefined;
+}
+
 /** Finds a paid order by WeChat's number. */
 export function findByTransaction(
   platform: Platform,
@@ -228,8 +233,13 @@ export function payerFor(platform: Platform, order: Order, openid = ''): User {
 }
 
 /** Closes an unpaid order. */
-export function closeOrder(platform: Platform, mch_id: string, out_trade_no: string): Order {
-  const order = findOrder(platform, mch_id, out_trade_no);
+export function closeOrder(
+  platform: Platform,
+  mch_id: string,
+  out_trade_no: string,
+  sub?: { sub_mch_id: string },
+): Order {
+  const order = ofSub(findOrder(platform, mch_id, out_trade_no), sub);
   if (order === undefined) throw new Refusal('ORDERNOTEXIST', '订单不存在', `nobody placed ${out_trade_no}`);
   if (order.payment !== undefined) {
     throw new Refusal('ORDERPAID', '订单已支付，不能发起关单', `${out_trade_no} is paid`);

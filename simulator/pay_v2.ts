@@ -5,9 +5,9 @@ import { door, heed, levelTwo, spoil, systemError, Unheard } from './envelope_v2
 import { lacking, numberFault, unifiedorderFault } from './fields_v2.ts';
 import type { Family } from './http.ts';
 import { paymentFields } from './notify_v2.ts';
-import { closeOrder, findByTransaction, findOrder, payerFor, payOrder, Refusal } from './orders.ts';
+import { closeOrder, findByTransaction, findOrder, ofSub, payerFor, payOrder, Refusal } from './orders.ts';
 import { placeOrder, type Wanted } from './placing.ts';
-import { userOf } from './platform.ts';
+import { type Platform, userOf } from './platform.ts';
 import { needProduct } from './products.ts';
 import type { Order, TradeState, TradeType } from './store.ts';
 import { parseBeijing14 } from './time.ts';
@@ -21,6 +21,16 @@ export const NOT_COMPARED: ReadonlySet<string> = new Set([
   'time_start',
 ]);
 
+/** Refuses an openid that is nobody's, or somebody's under another appid. */
+function needOpenid(platform: Platform, openid: string, appid: string): void {
+  if (openid === '' || userOf(platform, openid, appid) !== undefined) return;
+  if (userOf(platform, openid) === undefined) {
+    throw new Unheard('PARAM_ERROR', 'invalid openid', `nobody has the openid ${openid}`);
+  }
+  const why = `${openid} belongs to another appid than ${appid}`;
+  throw new Unheard('PARAM_ERROR', 'appid and openid not match', why);
+}
+
 const unifiedorder = door(async (platform, call, verified) => {
   const { fields: f, merchant, sub, sign_type } = verified;
   heed(unifiedorderFault(f, platform.strict));
@@ -28,19 +38,15 @@ const unifiedorder = door(async (platform, call, verified) => {
   needProduct(merchant, sub, trade_type);
   const appid = f.appid ?? '';
   const openid = trade_type === 'JSAPI' ? (f.openid ?? '') : '';
-  if (openid !== '' && userOf(platform, openid, appid) === undefined) {
-    if (userOf(platform, openid) === undefined) {
-      throw new Unheard('PARAM_ERROR', 'invalid openid', `nobody has the openid ${openid}`);
-    }
-    throw new Unheard(
-      'PARAM_ERROR',
-      'appid and openid not match',
-      `${openid} belongs to another appid than ${appid}`,
-    );
-  }
+  needOpenid(platform, openid, appid);
+  const sub_openid = trade_type === 'JSAPI' && sub !== undefined ? (f.sub_openid ?? '') : '';
+  if (sub_openid !== '') heed(lacking(f, ['sub_appid']));
+  needOpenid(platform, sub_openid, f.sub_appid ?? '');
   const wanted: Wanted = {
     mch_id: merchant.mch_id,
     appid,
+    sub_mch_id: sub?.sub_mch_id,
+    sub_appid: sub === undefined ? undefined : f.sub_appid || undefined,
     out_trade_no: f.out_trade_no ?? '',
     trade_type,
     api: 'v2',
@@ -53,6 +59,7 @@ const unifiedorder = door(async (platform, call, verified) => {
     notify_url: f.notify_url ?? '',
     client_ip: f.spbill_create_ip ?? '',
     openid,
+    ...(sub_openid === '' ? {} : { sub_openid }),
     request: Object.fromEntries(Object.entries(f).filter(([k, v]) => v !== '' && !NOT_COMPARED.has(k))),
     time_expire_ms: f.time_expire ? parseBeijing14(f.time_expire) : undefined,
   };
@@ -83,7 +90,7 @@ const STATE_TEXT: Record<TradeState, string> = {
 };
 
 export const orderquery = door((platform, call, verified) => {
-  const { fields: f, merchant } = verified;
+  const { fields: f, merchant, sub } = verified;
   heed(lacking(f, ['nonce_str']));
   heed(numberFault(f));
   const transaction_id = f.transaction_id ?? '';
@@ -93,7 +100,7 @@ export const orderquery = door((platform, call, verified) => {
     transaction_id !== ''
       ? findByTransaction(platform, merchant.mch_id, transaction_id)
       : findOrder(platform, merchant.mch_id, out_trade_no);
-  if (order === undefined || order.appid !== f.appid) {
+  if (order === undefined || ofSub(order, sub) === undefined || order.appid !== f.appid) {
     throw new Refusal(
       'ORDERNOTEXIST',
       'order not exist',
@@ -114,7 +121,7 @@ export const orderquery = door((platform, call, verified) => {
 });
 
 const closeorder = door(async (platform, call, verified) => {
-  const { fields: f, merchant } = verified;
+  const { fields: f, merchant, sub } = verified;
   heed(lacking(f, ['nonce_str', 'out_trade_no']));
   heed(numberFault(f));
   const out_trade_no = f.out_trade_no ?? '';
@@ -123,7 +130,7 @@ const closeorder = door(async (platform, call, verified) => {
     call.note.faults.push(slow.name);
     await platform.clock.sleep(slow.number('delay_ms'));
   }
-  const open = findOrder(platform, merchant.mch_id, out_trade_no);
+  const open = ofSub(findOrder(platform, merchant.mch_id, out_trade_no), sub);
   const beaten = open?.state === 'NOTPAY' ? platform.faults.take('close_order_paid', call) : undefined;
   if (open !== undefined && beaten !== undefined) {
     call.note.faults.push(beaten.name);
@@ -131,7 +138,7 @@ const closeorder = door(async (platform, call, verified) => {
       throw new Refusal('ORDERPAID', '订单已支付，不能发起关单', 'the fault says so; it is not paid');
     payOrder(platform, open, undefined, payerFor(platform, open, beaten.text('openid')));
   }
-  const order: Order = closeOrder(platform, merchant.mch_id, out_trade_no);
+  const order: Order = closeOrder(platform, merchant.mch_id, out_trade_no, sub);
   const revived = platform.faults.take('close_then_paid', call);
   if (revived !== undefined) {
     call.note.faults.push(revived.name);

@@ -2,28 +2,18 @@
 // order is decided in orders.ts; how they are heard and answered, in envelope_v3.ts.
 
 import { isIP } from 'node:net';
-import { type Heard, needMchid, plain, RefusalV3, type Route } from './envelope_v3.ts';
-import { APP_ORDER, CLOSE, H5_ORDER, JSAPI_ORDER, NATIVE_ORDER } from './fields_v3.ts';
+import { type Heard, plain, RefusalV3, type Route } from './envelope_v3.ts';
+import { APP_ORDER, CLOSE, H5_ORDER, JSAPI_ORDER, NATIVE_ORDER, PARTNER, type Schema } from './fields_v3.ts';
 import type { Call } from './http.ts';
-import { closeOrder, findByTransaction, findOrder, payerFor, payOrder, Refusal } from './orders.ts';
+import { closeOrder, findByTransaction, findOrder, ofSub, payerFor, payOrder, Refusal } from './orders.ts';
+import { askedFor, partiesOf, subOf, word } from './parties_v3.ts';
 import { placeOrder, type Wanted } from './placing.ts';
-import { accountOf, type Platform, userOf } from './platform.ts';
+import type { Platform } from './platform.ts';
 import { needProduct } from './products.ts';
-import type { Merchant, Order, Prepay, TradeState, TradeType } from './store.ts';
+import type { Order, Prepay, TradeState, TradeType } from './store.ts';
 import { beijingIso } from './time.ts';
 
 const LONGEST_MS = 15 * 24 * 3600 * 1000;
-
-export function word(body: Record<string, unknown>, ...path: string[]): string {
-  let value: unknown = body;
-  for (const name of path) {
-    value =
-      typeof value === 'object' && value !== null
-        ? Object.entries(value).find(([k]) => k === name)?.[1]
-        : undefined;
-  }
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
-}
 
 const parameter = (text: string, why: string, pointer: string, value: unknown) =>
   new RefusalV3(400, 'PARAM_ERROR', text, why, { location: 'body', value, field: pointer });
@@ -57,29 +47,16 @@ export function compared(body: Record<string, unknown>, trade_type: TradeType): 
     trade_type,
     total_fee: word(body, 'amount', 'total'),
     fee_type: word(body, 'amount', 'currency') || 'CNY',
-    openid: word(body, 'payer', 'openid'),
+    openid: ['openid', 'sp_openid', 'sub_openid'].map((name) => word(body, 'payer', name)).join(''),
   };
-}
-
-/** Refuses an appid nobody has, or that this merchant has not bound. */
-export function needBoundAppid(platform: Platform, merchant: Merchant, appid: string): void {
-  if (accountOf(platform, appid) !== undefined && merchant.appids.includes(appid)) return;
-  const why = `appid ${appid} is not bound to mchid ${merchant.mch_id}`;
-  throw new RefusalV3(400, 'APPID_MCHID_NOT_MATCH', 'appid和mch_id不匹配，请检查后再试', why);
 }
 
 function wantedOrder(platform: Platform, heard: Heard, trade_type: TradeType): Wanted {
   const { body, merchant } = heard;
-  const appid = word(body, 'appid');
-  needBoundAppid(platform, merchant, appid);
-  needProduct(merchant, undefined, trade_type);
-  const openid = word(body, 'payer', 'openid');
-  if (openid !== '' && userOf(platform, openid, appid) === undefined) {
-    const elsewhere = userOf(platform, openid) !== undefined;
-    const why = elsewhere
-      ? `${openid} belongs to another appid than ${appid}`
-      : `nobody has the openid ${openid}`;
-    throw parameter(elsewhere ? 'appid与openid不匹配' : '无效的openid', why, '/payer/openid', openid);
+  const { appid, sub, sub_appid, openid, sub_openid } = partiesOf(platform, heard);
+  needProduct(merchant, sub, trade_type);
+  if (trade_type === 'JSAPI' && openid === '' && sub_openid === undefined) {
+    throw parameter('sp_openid和sub_openid必须二选一传入', 'nobody is named as the payer', '/payer', '');
   }
   const notify_url = word(body, 'notify_url');
   const url = URL.canParse(notify_url) ? new URL(notify_url) : undefined;
@@ -106,6 +83,8 @@ function wantedOrder(platform: Platform, heard: Heard, trade_type: TradeType): W
   return {
     mch_id: merchant.mch_id,
     appid,
+    sub_mch_id: sub?.sub_mch_id,
+    sub_appid,
     out_trade_no: word(body, 'out_trade_no'),
     trade_type,
     api: 'v3',
@@ -118,6 +97,7 @@ function wantedOrder(platform: Platform, heard: Heard, trade_type: TradeType): W
     notify_url,
     client_ip: ip,
     openid,
+    ...(sub_openid === undefined ? {} : { sub_openid }),
     request: compared(body, trade_type),
     time_expire_ms: expiry(word(body, 'time_expire'), platform.clock.now()),
   };
@@ -150,11 +130,22 @@ const STATE_TEXT: Record<TradeState, string> = {
   PAYERROR: '支付失败',
 };
 
+/** Who the parties of an order are, as API v3 names them. */
+export function partyMembers(order: Pick<Order, 'mch_id' | 'appid' | 'sub_mch_id' | 'sub_appid'>) {
+  if (order.sub_mch_id === undefined) return { mchid: order.mch_id, appid: order.appid };
+  return {
+    sp_mchid: order.mch_id,
+    sp_appid: order.appid,
+    sub_mchid: order.sub_mch_id,
+    ...(order.sub_appid === undefined ? {} : { sub_appid: order.sub_appid }),
+  };
+}
+
 /** A trade as queries and notifications word it; `unpaid` hides the payment. */
 export function transactionV3(order: Order, unpaid = false): Record<string, unknown> {
   const { payment } = order;
   const state: TradeState = unpaid ? 'NOTPAY' : order.state;
-  const head = { mchid: order.mch_id, appid: order.appid, out_trade_no: order.out_trade_no };
+  const head = { ...partyMembers(order), out_trade_no: order.out_trade_no };
   const standing = { trade_state: state, trade_state_desc: STATE_TEXT[state] };
   if (payment === undefined || unpaid) return { ...head, ...standing, attach: order.attach };
   return {
@@ -165,7 +156,13 @@ export function transactionV3(order: Order, unpaid = false): Record<string, unkn
     bank_type: payment.bank_type,
     attach: order.attach,
     success_time: beijingIso(payment.paid_at_ms),
-    payer: { openid: payment.openid },
+    payer:
+      order.sub_mch_id === undefined
+        ? { openid: payment.openid }
+        : {
+            sp_openid: payment.openid,
+            ...(payment.sub_openid === undefined ? {} : { sub_openid: payment.sub_openid }),
+          },
     amount: {
       total: payment.total_fen,
       payer_total: payment.cash_fen,
@@ -220,12 +217,13 @@ async function close(platform: Platform, call: Call, heard: Heard) {
   numberFault(out_trade_no);
   call.out_trade_no = out_trade_no;
   const { mch_id } = heard.merchant;
+  const sub = 'sp_mchid' in heard.body ? subOf(platform, heard, word(heard.body, 'sub_mchid')) : undefined;
   const slow = platform.faults.take('close_slow', call);
   if (slow !== undefined) {
     call.note.faults.push(slow.name);
     await platform.clock.sleep(slow.number('delay_ms'));
   }
-  const open = findOrder(platform, mch_id, out_trade_no);
+  const open = ofSub(findOrder(platform, mch_id, out_trade_no), sub);
   // Closing what is closed is answered as the first time.
   if (open?.state === 'CLOSED') return plain(204, undefined);
   const paid = (why: string) => new RefusalV3(400, 'ORDER_PAID', '订单已支付', why);
@@ -236,7 +234,7 @@ async function close(platform: Platform, call: Call, heard: Heard) {
     payOrder(platform, open, undefined, payerFor(platform, open, beaten.text('openid')));
   }
   try {
-    const order = closeOrder(platform, mch_id, out_trade_no);
+    const order = closeOrder(platform, mch_id, out_trade_no, sub);
     const revived = platform.faults.take('close_then_paid', call);
     if (revived !== undefined) {
       call.note.faults.push(revived.name);
@@ -249,66 +247,71 @@ async function close(platform: Platform, call: Call, heard: Heard) {
   return plain(204, undefined);
 }
 
-const ORDERS = '/v3/pay/transactions';
 const byPrepay = (prepay: Prepay) => ({ prepay_id: prepay.prepay_id });
 
+/** The routes of orders under one base, with the schemas of who speaks there. */
+function ordersAt(
+  base: string,
+  schemas: Record<'jsapi' | 'app' | 'native' | 'h5' | 'close', Schema>,
+): Route[] {
+  const place = (word: 'jsapi' | 'app' | 'native' | 'h5', handle: Route['handle']): Route => ({
+    method: 'POST',
+    path: new RegExp(`^${base}/${word}$`),
+    schema: schemas[word],
+    handle,
+  });
+  return [
+    place('jsapi', placing('JSAPI', byPrepay)),
+    place('app', placing('APP', byPrepay)),
+    place(
+      'native',
+      placing('NATIVE', (prepay) => ({ code_url: prepay.code_url })),
+    ),
+    place(
+      'h5',
+      placing('MWEB', (prepay) => ({ h5_url: prepay.h5_url })),
+    ),
+    {
+      method: 'GET',
+      path: new RegExp(`^${base}/id/([^/]+)$`),
+      handle(platform, call, heard) {
+        const [transaction_id = ''] = heard.named;
+        const sub = askedFor(platform, call, heard);
+        if (!/^\d{10,32}$/.test(transaction_id)) {
+          const why = `${transaction_id} is no number of WeChat's`;
+          throw new RefusalV3(400, 'PARAM_ERROR', '微信订单号非法', why);
+        }
+        const order = findByTransaction(platform, heard.merchant.mch_id, transaction_id);
+        return queried(platform, call, ofSub(order, sub), transaction_id);
+      },
+    },
+    {
+      method: 'GET',
+      path: new RegExp(`^${base}/out-trade-no/([^/]+)$`),
+      handle(platform, call, heard) {
+        const [out_trade_no = ''] = heard.named;
+        const sub = askedFor(platform, call, heard);
+        numberFault(out_trade_no);
+        const order = findOrder(platform, heard.merchant.mch_id, out_trade_no);
+        return queried(platform, call, ofSub(order, sub), out_trade_no);
+      },
+    },
+    {
+      method: 'POST',
+      path: new RegExp(`^${base}/out-trade-no/([^/]+)/close$`),
+      schema: schemas.close,
+      handle: close,
+    },
+  ];
+}
+
 export const PAY_ROUTES: Route[] = [
-  {
-    method: 'POST',
-    path: new RegExp(`^${ORDERS}/jsapi$`),
-    schema: JSAPI_ORDER,
-    handle: placing('JSAPI', byPrepay),
-  },
-  {
-    method: 'POST',
-    path: new RegExp(`^${ORDERS}/app$`),
-    schema: APP_ORDER,
-    handle: placing('APP', byPrepay),
-  },
-  {
-    method: 'POST',
-    path: new RegExp(`^${ORDERS}/native$`),
-    schema: NATIVE_ORDER,
-    handle: placing('NATIVE', (prepay) => ({ code_url: prepay.code_url })),
-  },
-  {
-    method: 'POST',
-    path: new RegExp(`^${ORDERS}/h5$`),
-    schema: H5_ORDER,
-    handle: placing('MWEB', (prepay) => ({ h5_url: prepay.h5_url })),
-  },
-  {
-    method: 'GET',
-    path: new RegExp(`^${ORDERS}/id/([^/]+)$`),
-    handle(platform, call, heard) {
-      const [transaction_id = ''] = heard.named;
-      needMchid(call, heard);
-      if (!/^\d{10,32}$/.test(transaction_id)) {
-        throw new RefusalV3(
-          400,
-          'PARAM_ERROR',
-          '微信订单号非法',
-          `${transaction_id} is no number of WeChat's`,
-        );
-      }
-      const order = findByTransaction(platform, heard.merchant.mch_id, transaction_id);
-      return queried(platform, call, order, transaction_id);
-    },
-  },
-  {
-    method: 'GET',
-    path: new RegExp(`^${ORDERS}/out-trade-no/([^/]+)$`),
-    handle(platform, call, heard) {
-      const [out_trade_no = ''] = heard.named;
-      needMchid(call, heard);
-      numberFault(out_trade_no);
-      return queried(platform, call, findOrder(platform, heard.merchant.mch_id, out_trade_no), out_trade_no);
-    },
-  },
-  {
-    method: 'POST',
-    path: new RegExp(`^${ORDERS}/out-trade-no/([^/]+)/close$`),
-    schema: CLOSE,
-    handle: close,
-  },
+  ...ordersAt('/v3/pay/transactions', {
+    jsapi: JSAPI_ORDER,
+    app: APP_ORDER,
+    native: NATIVE_ORDER,
+    h5: H5_ORDER,
+    close: CLOSE,
+  }),
+  ...ordersAt('/v3/pay/partner/transactions', PARTNER),
 ];

@@ -4,7 +4,7 @@
 import { door, heed, levelTwo, spoil, systemError, type Verified } from './envelope_v2.ts';
 import { type FieldFault, lacking, numberFault } from './fields_v2.ts';
 import type { Call, Family } from './http.ts';
-import { findByTransaction, findOrder, Refusal } from './orders.ts';
+import { findByTransaction, findOrder, ofSub, Refusal } from './orders.ts';
 import { merchantOf, type Platform } from './platform.ts';
 import { applyRefund, findRefund, findRefundById, refundsOf } from './refunds.ts';
 import type { Order, Refund, RefundState } from './store.ts';
@@ -51,13 +51,13 @@ function paidOrder(platform: Platform, f: Fields): Order {
     transaction_id !== ''
       ? findByTransaction(platform, mch_id, transaction_id)
       : findOrder(platform, mch_id, out_trade_no);
-  if (order === undefined || order.appid !== f.appid || order.payment === undefined) {
-    const why =
-      order === undefined
-        ? `no order ${transaction_id || out_trade_no} of this merchant`
-        : order.appid !== f.appid
-          ? `the order belongs to appid ${order.appid}`
-          : 'the order is not paid';
+  const ours = order !== undefined && (order.sub_mch_id ?? '') === (f.sub_mch_id ?? '');
+  if (!ours || order.appid !== f.appid || order.payment === undefined) {
+    const why = !ours
+      ? `no order ${transaction_id || out_trade_no} of this merchant`
+      : order.appid !== f.appid
+        ? `the order belongs to appid ${order.appid}`
+        : 'the order is not paid';
     throw new Refusal('ORDERNOTEXIST', '订单不存在', why);
   }
   return order;
@@ -214,8 +214,15 @@ const refundquery = door((platform, call, verified) => {
     throw new Refusal('PARAM_ERROR', '参数错误：offset', `offset ${offset} is no small whole number`);
   }
   const { order, refunds } = asked(platform, verified);
-  if (merchantOf(platform, order.mch_id)?.appids.includes(f.appid ?? '') !== true) {
-    throw new Refusal('REFUNDNOTEXIST', '退款订单不存在', `the order belongs to appid ${order.appid}`);
+  if (
+    merchantOf(platform, order.mch_id)?.appids.includes(f.appid ?? '') !== true ||
+    ofSub(order, verified.sub) === undefined
+  ) {
+    throw new Refusal(
+      'REFUNDNOTEXIST',
+      '退款订单不存在',
+      `the order belongs to appid ${order.appid}, sub-merchant ${order.sub_mch_id ?? 'none'}`,
+    );
   }
   call.out_trade_no = order.out_trade_no;
   const stale = platform.faults.take('refund_query_stale', call);

@@ -5,7 +5,8 @@ import { type Heard, plain, RefusalV3, type Route, translated } from './envelope
 import { feeBackFen } from './fees.ts';
 import { ABNORMAL_REFUND, REFUND } from './fields_v3.ts';
 import type { Call } from './http.ts';
-import { findByTransaction, findOrder, Refusal } from './orders.ts';
+import { findByTransaction, findOrder, ofSub, Refusal } from './orders.ts';
+import { subOf } from './parties_v3.ts';
 import type { Platform } from './platform.ts';
 import { applyRefund, findRefund, findRefundById, refundsOf, reviveRefund } from './refunds.ts';
 import { type Order, orderKey, type Refund } from './store.ts';
@@ -62,16 +63,19 @@ const missing = (text: string, why: string) => new RefusalV3(404, 'RESOURCE_NOT_
 
 function refundedOrder(platform: Platform, heard: Heard): Order {
   const { body, merchant } = heard;
+  const sub = subOf(platform, heard, word(body, 'sub_mchid'));
   const transaction_id = word(body, 'transaction_id');
   const out_trade_no = word(body, 'out_trade_no');
   if (transaction_id === '' && out_trade_no === '') {
     const text = '微信支付订单号和商户订单号至少填写一个';
     throw new RefusalV3(400, 'PARAM_ERROR', text, 'neither transaction_id nor out_trade_no is given');
   }
-  const order =
+  const order = ofSub(
     transaction_id !== ''
       ? findByTransaction(platform, merchant.mch_id, transaction_id)
-      : findOrder(platform, merchant.mch_id, out_trade_no);
+      : findOrder(platform, merchant.mch_id, out_trade_no),
+    sub,
+  );
   if (order === undefined) throw missing('订单不存在', `no order ${transaction_id || out_trade_no}`);
   if (out_trade_no !== '' && order.out_trade_no !== out_trade_no) {
     const text = '支付单号校验不一致，请核实后再试';
@@ -130,7 +134,9 @@ const BANKS = 'CMB COMM ABC CCB ICBC BOC PAB SPDB CITIC CEB CMBC CIB GDB PSBC NB
 function abnormal(platform: Platform, _call: Call, heard: Heard) {
   const { body, merchant, named } = heard;
   const refund = findRefundById(platform, merchant.mch_id, named[0] ?? '');
-  if (refund === undefined) throw missing('退款单不存在', `no refund ${named[0]}`);
+  const sub = subOf(platform, heard, word(body, 'sub_mchid'));
+  if (refund === undefined || refund.sub_mch_id !== sub?.sub_mch_id)
+    throw missing('退款单不存在', `no refund ${named[0]}`);
   if (refund.out_refund_no !== body.out_refund_no) {
     throw new RefusalV3(
       400,
@@ -164,7 +170,9 @@ export const REFUND_ROUTES: Route[] = [
     path: new RegExp(`^${REFUNDS}/([^/]+)$`),
     handle(platform, call, heard) {
       const refund = findRefund(platform, heard.merchant.mch_id, heard.named[0] ?? '');
-      if (refund === undefined) throw missing('退款单不存在', `no refund ${heard.named[0]}`);
+      const sub = subOf(platform, heard, call.query.get('sub_mchid') ?? '');
+      if (refund === undefined || refund.sub_mch_id !== sub?.sub_mch_id)
+        throw missing('退款单不存在', `no refund ${heard.named[0]}`);
       call.out_trade_no = refund.out_trade_no;
       const stale = platform.faults.take('refund_query_stale', call);
       if (stale !== undefined) call.note.faults.push(stale.name);

@@ -68,6 +68,13 @@ export function showConfig(platform: Platform) {
       mch_id: m.mch_id,
       appid: m.appid,
       name: m.name,
+      ...(m.sub_merchants === undefined
+        ? {}
+        : {
+            sub_mch_id: m.sub_merchants[0]?.sub_mch_id,
+            sub_appid: m.sub_merchants[0]?.sub_appids[0],
+            sub_merchants: m.sub_merchants,
+          }),
       api_v2_key: m.api_v2_key,
       api_v3_key: m.api_v3_key,
       sign_type: m.sign_type,

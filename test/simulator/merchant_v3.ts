@@ -49,8 +49,8 @@ export function openSealed(
 export type WorldV3 = Awaited<ReturnType<typeof openWorldV3>>;
 
 /** A world and the v3 hand in it. */
-export async function openWorldV3(options: SimulatorOptions = {}) {
-  const w = await openWorld(options);
+export async function openWorldV3(options: SimulatorOptions = {}, mch_id?: string) {
+  const w = await openWorld(options, mch_id);
   w.sink.answer = () => ({ status: 204, body: '' });
 
   async function call(

@@ -90,6 +90,11 @@ export type Config = {
   merchants: {
     mch_id: string;
     appid: string;
+    name: string;
+    mode: string;
+    products: string[];
+    sub_mch_id?: string;
+    sub_merchants?: { sub_mch_id: string; sub_appids: string[]; balance_fen: number }[];
     api_v2_key: string;
     api_v3_key: string;
     merchant_cert_pem: string;
@@ -121,7 +126,7 @@ export type NotificationTold = {
 /** A line of the log. */
 export type LogTold = { log_id: number; code: string; why: string; request: string; answer: string };
 
-type Purse = { openid: string; mch_id: string; balance_fen: number };
+type Purse = { openid: string; mch_id: string; sub_mch_id?: string; balance_fen: number };
 
 /** What the control door's answers hold, all doors together; a test reads what its own door tells. */
 export type Told = {
@@ -163,12 +168,12 @@ export type Placed = {
 
 export type World = Awaited<ReturnType<typeof openWorld>>;
 
-/** A running simulator with its notify door, and the hands of merchant and tester. */
-export async function openWorld(options: SimulatorOptions = {}) {
+/** A running simulator with its notify door, and the hands of one merchant, by default the first, and of a tester. */
+export async function openWorld(options: SimulatorOptions = {}, mch_id = '1900000109') {
   const simulator: Simulator = await startSimulator(options);
   const sink = await openSink();
   const config = (await (await fetch(`${simulator.url}/_sim/config`)).json()) as Config;
-  const [merchant] = config.merchants;
+  const merchant = config.merchants.find((m) => m.mch_id === mch_id);
   const [user, other, , poor] = config.users;
   if (!merchant || !user || !other || !poor) throw new Error('the demo world lacks its people');
   let count = 0;
