@@ -193,6 +193,14 @@ export async function sweep(ctx: Context): Promise<void> {
   for (const { order_no } of unsent) {
     await ctx.db.$executeRaw(enqueue('order_message', { order_no }, order_no, now));
   }
+  const unheard = await ctx.db.account_message.findMany({
+    where: { worked_at: null, received_at: { lt: ago(5) } },
+    select: { id: true },
+    take: 500,
+  });
+  for (const { id } of unheard) {
+    await ctx.db.$executeRaw(enqueue('account_message', { id }, id, now));
+  }
   // What people wrote to the account is not ours to keep.
   await ctx.db.account_message.deleteMany({ where: { received_at: { lt: ago(30 * 24 * 60) } } });
   await ctx.db.oauth_state.deleteMany({ where: { created_at: { lt: ago(60) } } });

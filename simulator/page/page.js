@@ -60,7 +60,9 @@
     $('open-phone').hidden = phone === '';
     $('no-shop').hidden = phone !== '';
     $('open-phone').href =
-      phone && user ? `${phone}/_sim/as?openid=${encodeURIComponent(user.openid)}&to=/` : '#';
+      phone && user
+        ? `${phone}/_sim/as?openid=${encodeURIComponent(user.openid)}&device=${$('device').value}&to=/`
+        : '#';
   }
 
   /** One thing on the phone: what, how much, and what the thumb can do about it. */
@@ -427,6 +429,7 @@
       fetch(`/_sim/as?openid=${encodeURIComponent(event.target.value)}`, { redirect: 'manual' }),
     );
   });
+  $('device').addEventListener('change', drawPayer);
   $('show-code').addEventListener('click', () =>
     act(async () => {
       const { auth_code, expires_at } = await ask('payment_code', 'POST', { openid: me().openid });

@@ -191,6 +191,25 @@ describe('WeChat says no', () => {
     expect(await comeBack(browser, { state, code: 'made0up' })).toMatch(/^\/signin\?fault=expired/);
   });
 
+  test('WeChat’s refusal stands before the operator until a shopper signs in; a spent code never does', async () => {
+    const troubles = () =>
+      counter.ctx.db.account_fault.findMany({ where: { call: 'oauth', ended_at: null } });
+    await counter.ctx.db.account_fault.deleteMany();
+    for (const [errcode, waiting] of [
+      [40163, 0],
+      [40029, 0],
+      [40125, 1],
+    ] as const) {
+      await counter.control('faults', { access_token_api_errcode: { errcode, times: 1 } }, 'PUT');
+      const refused = counter.shopper();
+      await comeBack(refused, await codeAndState(refused));
+      expect([errcode, (await troubles()).length]).toEqual([errcode, waiting]);
+    }
+    const browser = counter.shopper();
+    await comeBack(browser, await codeAndState(browser));
+    expect(await troubles()).toEqual([]);
+  });
+
   test('a code that was exchanged already: 40163', async () => {
     const browser = counter.shopper();
     const { code, state } = await codeAndState(browser);
