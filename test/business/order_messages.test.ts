@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { readOrder } from '../../lib/admin_orders.ts';
 import { timelineOf } from '../../lib/admin_timeline.ts';
+import { sweep } from '../../lib/jobs.ts';
 import { sendOrderMessage } from '../../lib/order_messages.ts';
 import { type Counter, openCounter, type Shopper } from '../setup/counter.ts';
 
@@ -86,6 +87,16 @@ describe('a paid order', () => {
     await counter.work('order_paid');
     await Promise.all(Array.from({ length: 6 }, () => sendOrderMessage(counter.ctx, order_no)));
     await counter.work('order_message');
+    expect(await sentAbout(order_no)).toHaveLength(1);
+  });
+
+  test('whose job was lost is told all the same', async () => {
+    const order_no = await paid();
+    await counter.ctx.db.$executeRaw`DELETE FROM pgboss.job WHERE name = 'order_message'`;
+    counter.advance(16 * 60);
+    await sweep(counter.ctx);
+    await counter.work('order_message');
+    counter.advance(-16 * 60);
     expect(await sentAbout(order_no)).toHaveLength(1);
   });
 

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { sweep } from '../../lib/jobs.ts';
 import { parseXml } from '../../lib/wechat/index.ts';
 import { type Counter, openCounter } from '../setup/counter.ts';
 import { knock } from '../setup/host.ts';
@@ -144,6 +145,25 @@ describe('plain messages', () => {
     const { attempts } = await push({ mode: 'plain', tamper });
     expect(attempts.map(({ status, answer }) => [status, answer])).toEqual(Array(3).fill([403, '']));
     expect(await messages()).toEqual([]);
+  });
+
+  test('a body that never ends is answered before WeChat gives up, and nothing is kept', async () => {
+    const begun = performance.now();
+    const body = new ReadableStream({ start: (stream) => stream.enqueue(Buffer.from('<xml>')) });
+    const init = { method: 'POST', body, ...{ duplex: 'half' } };
+    expect((await knock(signed(account.token, init))).status).toBe(500);
+    expect(performance.now() - begun).toBeLessThan(5_000);
+    expect(await messages()).toEqual([]);
+  });
+
+  test('a lost job is found again', async () => {
+    await push({ mode: 'plain' });
+    await counter.ctx.db.$executeRaw`DELETE FROM pgboss.job WHERE name = 'account_message'`;
+    counter.advance(6 * 60);
+    await sweep(counter.ctx);
+    expect(await counter.work('account_message')).toBe(1);
+    counter.advance(-6 * 60);
+    expect((await messages())[0]?.worked_at).not.toBeNull();
   });
 
   test('larger than 64 KiB: not read to the end', async () => {
