@@ -33,6 +33,9 @@ export interface Visit {
   complaints: string[];
 }
 
+/** A phone's browser that is not WeChat's. */
+export const safari =
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1';
 export const phone_screen = { width: 390, height: 844 };
 const open_visits = new Set<Visit>();
 

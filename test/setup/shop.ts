@@ -96,6 +96,9 @@ export async function openShop(database_url: string, options: ShopOptions = {}):
     WECHAT_APP_APPID: app.appid,
     APP_API_KEYS: 'app:the-key-of-an-app-server-in-a-test-0123456789',
     WECHAT_API_V2_KEY: merchant.api_v2_key,
+    WECHAT_API_V3_KEY: merchant.api_v3_key,
+    WECHAT_PAY_PUBLIC_KEY_ID: merchant.platform_public_key_id,
+    WECHAT_PAY_PUBLIC_KEY: merchant.platform_public_key_pem,
     WECHAT_MERCHANT_CERTIFICATE: merchant.merchant_cert_pem,
     WECHAT_MERCHANT_KEY: merchant.merchant_key_pem,
     WECHAT_PAY_CERTIFICATE_BASE_URL: tls_url,
@@ -103,6 +106,7 @@ export async function openShop(database_url: string, options: ShopOptions = {}):
     WECHAT_PAY_BASE_URL: simulator.url,
     WECHAT_API_BASE_URL: simulator.url,
     WECHAT_OPEN_BASE_URL: simulator.url,
+    WECHAT_JS_SDK_URL: `${simulator.url}/open/js/jweixin-1.6.0.js`,
     GUITAI_ALLOW_SIMULATOR: 'yes',
     GUITAI_NO_REAL_MONEY: 'yes',
     ...options.environment,
@@ -161,6 +165,9 @@ interface SimulatorConfig {
     mch_id: string;
     appid: string;
     api_v2_key: string;
+    api_v3_key: string;
+    platform_public_key_id: string;
+    platform_public_key_pem: string;
     merchant_cert_pem: string;
     merchant_key_pem: string;
   }[];
