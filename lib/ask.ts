@@ -5,7 +5,7 @@
 import type { TradeSpeech } from './accounts.ts';
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
-import { addEvent, asWechatError, type EventSource, exchangeData } from './events.ts';
+import { addRepeatable, asWechatError, type EventSource, exchangeData } from './events.ts';
 import type { HeldTradeState } from './states.ts';
 import type { QueriedTrade } from './wechat/index.ts';
 
@@ -46,7 +46,7 @@ export async function askTrade(
     told = await query(ctx, trade);
   } catch (thrown) {
     const error = asWechatError(thrown);
-    await addEvent(ctx.db, {
+    await addRepeatable(ctx.db, {
       at: ctx.now(),
       order_no: trade.order_no,
       out_trade_no,
@@ -61,7 +61,7 @@ export async function askTrade(
     report: told.report,
     after_reverse: trade.reverse_answer === 'refused',
   });
-  await addEvent(ctx.db, {
+  await addRepeatable(ctx.db, {
     at: ctx.now(),
     order_no: trade.order_no,
     out_trade_no,

@@ -6,7 +6,7 @@ import { speechColumns } from './accounts.ts';
 import { type AskableTrade, askTrade } from './ask.ts';
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
-import { addEvent, asWechatError, type EventSource, exchangeData } from './events.ts';
+import { addRepeatable, asWechatError, type EventSource, exchangeData } from './events.ts';
 import { isCounterTrade, reverseTrade } from './reverse.ts';
 import { openTradeStates } from './states.ts';
 import type { ClosedTrade } from './wechat/index.ts';
@@ -33,7 +33,7 @@ export async function closeTrade(
     closed = await ctx.payFor(trade).closeTrade(out_trade_no);
   } catch (thrown) {
     const error = asWechatError(thrown);
-    await addEvent(ctx.db, {
+    await addRepeatable(ctx.db, {
       at: ctx.now(),
       order_no: trade.order_no,
       out_trade_no,
@@ -45,7 +45,7 @@ export async function closeTrade(
     const answered = error.outcome === 'refused' || error.code === 'TRADE_STATE_ERROR';
     return answered ? afterRefusedClose(ctx, out_trade_no, source) : 'unknown';
   }
-  await addEvent(ctx.db, {
+  await addRepeatable(ctx.db, {
     at: ctx.now(),
     order_no: trade.order_no,
     out_trade_no,
@@ -103,6 +103,22 @@ async function held(ctx: Context, out_trade_no: string) {
   return trade as typeof trade & Pick<AskableTrade, 'trade_state'>;
 }
 
+/** When to try again what has failed since then: after ten seconds at first, later by half as long again, hourly at last. */
+export function retryAt(failing_since: Date, now: Date): Date {
+  const failing_ms = now.getTime() - failing_since.getTime();
+  return new Date(now.getTime() + Math.min(3_600_000, Math.max(10_000, failing_ms / 2)));
+}
+
+/** Since when the worker has tried to end an order that was due: its first step of that kind on the timeline. */
+async function triedSince(ctx: Context, order_no: string, due_at: Date): Promise<Date> {
+  const first = await ctx.db.event.findFirst({
+    where: { order_no, kind: { in: ['query', 'close'] }, source: 'worker', at: { gte: due_at } },
+    select: { at: true },
+    orderBy: { id: 'asc' },
+  });
+  return first?.at ?? ctx.now();
+}
+
 /**
  * Ends an order whose time is over: every open trade is closed first, then the order. An order already paid or closed
  * may have open trades too, and money may still come by them. Returns when to try again, or undefined when order and
@@ -128,7 +144,7 @@ export async function expireOrder(ctx: Context, order_no: string): Promise<Date 
   if (due_at > now) return due_at;
   const outcomes: CloseOutcome[] = [];
   for (const { out_trade_no } of order.trades) outcomes.push(await closeTrade(ctx, out_trade_no, 'worker'));
-  const again_at = new Date(ctx.now().getTime() + 10_000);
+  const again_at = retryAt(await triedSince(ctx, order_no, due_at), ctx.now());
   if (outcomes.includes('unknown') || outcomes.includes('refused')) return again_at;
   if (order.state !== 'NOTPAY' || outcomes.includes('paid')) return undefined;
   return (await closeOrder(ctx, order_no, 'worker')) ? undefined : again_at;

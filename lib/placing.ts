@@ -9,7 +9,7 @@ import { closeTrade } from './close.ts';
 import type { Context } from './context.ts';
 import type { Prisma } from './db.ts';
 import { AppError } from './errors.ts';
-import { addEvent, asWechatError, exchangeData } from './events.ts';
+import { addEvent, addRepeatable, asWechatError, exchangeData } from './events.ts';
 import type { HeldTradeState } from './states.ts';
 import type { PlacedTrade } from './ways.ts';
 import type { Placed, PlaceTrade, WechatError } from './wechat/index.ts';
@@ -23,6 +23,11 @@ export const handleLife_ms = { prepay: 115 * 60_000, h5: 280_000 } as const;
 export const nearestExpiry_ms = 5 * 60_000;
 const waitStep_ms = 150;
 
+/** How long WeChat is left alone about a trade it did not place so often in a row; a shopper's second try is free. */
+export function pauseAfter(failures: number): number {
+  return failures < 3 ? 0 : Math.min(300_000, 5_000 * 2 ** (failures - 3));
+}
+
 /** The columns of a trade that placing it needs. */
 interface PlacingTrade extends TradeSpeech {
   out_trade_no: string;
@@ -35,6 +40,9 @@ interface PlacingTrade extends TradeSpeech {
   h5_url: string | null;
   prepay_at: Date | null;
   placing_until: Date | null;
+  place_failures: number;
+  place_failed: string | null;
+  place_after: Date | null;
   created_at: Date;
   expires_at: Date;
 }
@@ -51,6 +59,9 @@ const placingColumns = {
   h5_url: true,
   prepay_at: true,
   placing_until: true,
+  place_failures: true,
+  place_failed: true,
+  place_after: true,
   created_at: true,
   expires_at: true,
 } as const;
@@ -69,6 +80,9 @@ export async function ensurePlaced(ctx: Context, out_trade_no: string): Promise<
     if (held.trade_state !== 'NOTPAY' && held.trade_state !== 'USERPAYING') return { outcome: 'dead' };
     const live = liveHandle(held, ctx.now());
     if (live !== undefined) return { outcome: 'placed', trade: held, placed: live };
+    if (held.place_after !== null && held.place_after > ctx.now()) {
+      throw new AppError(held.place_failed === 'refused' ? 'wechat_refused' : 'wechat_unknown');
+    }
     if (await claim(ctx, held)) return place(ctx, held);
     await sleep(waitStep_ms);
   }
@@ -122,7 +136,7 @@ async function place(ctx: Context, trade: PlacingTrade): Promise<Ensured> {
       return await keep(ctx, trade, placed, { asked_at, attempt });
     } catch (thrown) {
       error = asWechatError(thrown);
-      await addEvent(ctx.db, {
+      await addRepeatable(ctx.db, {
         at: ctx.now(),
         order_no,
         out_trade_no,
@@ -133,7 +147,16 @@ async function place(ctx: Context, trade: PlacingTrade): Promise<Ensured> {
       if (error.outcome === 'refused') break;
     }
   }
-  await ctx.db.trade.updateMany({ where: { out_trade_no }, data: { placing_until: null } });
+  const place_failures = trade.place_failures + 1;
+  await ctx.db.trade.updateMany({
+    where: { out_trade_no },
+    data: {
+      placing_until: null,
+      place_failures,
+      place_failed: error?.outcome ?? 'unknown',
+      place_after: new Date(ctx.now().getTime() + pauseAfter(place_failures)),
+    },
+  });
   return afterFailure(ctx, trade, error);
 }
 
@@ -152,7 +175,16 @@ async function keep(
   const [after] = await ctx.db.$transaction([
     ctx.db.trade.update({
       where: { out_trade_no },
-      data: { prepay_id, code_url, h5_url, prepay_at, placing_until: null },
+      data: {
+        prepay_id,
+        code_url,
+        h5_url,
+        prepay_at,
+        placing_until: null,
+        place_failures: 0,
+        place_failed: null,
+        place_after: null,
+      },
       select: { trade_state: true },
     }),
     addEvent(ctx.db, {
