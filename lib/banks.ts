@@ -1,4 +1,4 @@
-/** The banks whose debit cards take an abnormal refund (WeChat Pay v3, 发起异常退款, bank_type). Browser code reads it. */
+/** The banks whose debit cards take an abnormal refund (WeChat Pay v3, 发起异常退款, bank_type). */
 export const abnormalRefundBanks = {
   CMB_DEBIT: '招商银行',
   COMM_DEBIT: '交通银行',

@@ -6,7 +6,6 @@
 import { Alert, Button, Input } from 'antd';
 import { useRouter } from 'next/navigation';
 import { type FormEvent, useId, useState, useTransition } from 'react';
-import { type AbnormalRefundBank, abnormalRefundBanks, abnormalRefundBankTypes } from '../../../lib/banks.ts';
 import { formatFen } from '../../../lib/money.ts';
 import { type HeldRefundState, refundStateLabels } from '../../../lib/states.ts';
 import { type Answer, ask, leaveIfSignedOut } from '../ask.client.ts';
@@ -21,17 +20,22 @@ interface Outcome {
 
 interface Draft {
   type: 'USER_BANK_CARD' | 'MERCHANT_BANK_CARD';
-  bank_type: AbnormalRefundBank;
+  bank_type: string;
   bank_account: string;
   real_name: string;
 }
+
+/** Names of the banks whose cards take it, by WeChat's word. */
+type Banks = Readonly<Record<string, string>>;
 
 const blank: Draft = { type: 'USER_BANK_CARD', bank_type: 'CMB_DEBIT', bank_account: '', real_name: '' };
 
 export function Abnormal({
   refund,
+  banks,
 }: {
   refund: { out_refund_no: string; order_no: string; refund_fen: number };
+  banks: Banks;
 }) {
   const router = useRouter();
   const [open, setOpen] = useState(false);
@@ -92,13 +96,21 @@ export function Abnormal({
         {sure ? (
           <Confirm
             draft={draft}
+            banks={banks}
             fen={refund.refund_fen}
             busy={busy}
             onBack={() => setSure(false)}
             onConfirm={() => void submit()}
           />
         ) : (
-          <Choose draft={draft} wrong={wrong} onDraft={setDraft} onNext={next} onCancel={leave} />
+          <Choose
+            draft={draft}
+            banks={banks}
+            wrong={wrong}
+            onDraft={setDraft}
+            onNext={next}
+            onCancel={leave}
+          />
         )}
       </Dialog>
     </span>
@@ -113,12 +125,14 @@ function whatIsWrong({ type, bank_account, real_name }: Draft): string | undefin
 
 function Choose({
   draft,
+  banks,
   wrong,
   onDraft,
   onNext,
   onCancel,
 }: {
   draft: Draft;
+  banks: Banks;
   wrong: string | undefined;
   onDraft: (draft: Draft) => void;
   onNext: (event: FormEvent) => void;
@@ -150,12 +164,12 @@ function Choose({
           <select
             id={`${id}-bank`}
             value={draft.bank_type}
-            onChange={({ target }) => onDraft({ ...draft, bank_type: target.value as AbnormalRefundBank })}
+            onChange={({ target }) => onDraft({ ...draft, bank_type: target.value })}
             data-testid="abnormal-bank"
           >
-            {abnormalRefundBankTypes.map((bank) => (
+            {Object.entries(banks).map(([bank, name]) => (
               <option key={bank} value={bank}>
-                {abnormalRefundBanks[bank]}
+                {name}
               </option>
             ))}
           </select>
@@ -196,12 +210,14 @@ function Choose({
 
 function Confirm({
   draft,
+  banks,
   fen,
   busy,
   onBack,
   onConfirm,
 }: {
   draft: Draft;
+  banks: Banks;
   fen: number;
   busy: boolean;
   onBack: () => void;
@@ -214,7 +230,7 @@ function Confirm({
         将把 <strong>{formatFen(fen)}</strong>{' '}
         {draft.type === 'MERCHANT_BANK_CARD'
           ? '退回商户的结算银行卡'
-          : `退到 ${draft.real_name.trim()} 的${abnormalRefundBanks[draft.bank_type]}借记卡，卡号 ${digits}`}
+          : `退到 ${draft.real_name.trim()} 的${banks[draft.bank_type] ?? draft.bank_type}借记卡，卡号 ${digits}`}
         。微信受理后不能撤回。
       </p>
       <div className="dialog-foot">

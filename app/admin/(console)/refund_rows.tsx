@@ -2,6 +2,7 @@
 import Link from 'next/link';
 import type { RefundRow } from '../../../lib/admin_refunds.ts';
 import { originWords, surplusWords } from '../../../lib/admin_words.ts';
+import { abnormalRefundBanks } from '../../../lib/banks.ts';
 import { beijingText } from '../../../lib/beijing.ts';
 import { formatFen } from '../../../lib/money.ts';
 import { RefundChip } from '../chips.client.tsx';
@@ -63,7 +64,10 @@ function Row({ refund, showOrder }: { refund: RefundRow; showOrder: boolean }) {
           <RefundChip state={refund.state} />
           {refused_code === null ? null : <small className="below bad">{codeInWords(refused_code)}</small>}
           {refund.state !== 'ABNORMAL' ? null : refund.api_version === 'v3' ? (
-            <Abnormal refund={{ out_refund_no, order_no, refund_fen: refund.refund_fen }} />
+            <Abnormal
+              refund={{ out_refund_no, order_no, refund_fen: refund.refund_fen }}
+              banks={abnormalRefundBanks}
+            />
           ) : (
             <small className="below bad" data-testid="abnormal-v2">
               请到微信商户平台“交易中心”处理：v2 接口不能改退
