@@ -58,7 +58,10 @@ export function otherMerchants(
         products: [],
         modes: ['partner'],
         sub_merchants: [
-          sub('1900000301', '特约商户甲（有自己的公众号）', { sub_appids: [sub_account.appid] }),
+          sub('1900000301', '特约商户甲（有自己的公众号）', {
+            sub_appids: [sub_account.appid],
+            products: [...ALL],
+          }),
           sub('1900000302', '特约商户乙（用服务商的公众号）'),
           sub('1900000303', '特约商户丙（只开通 JSAPI）', { products: ['JSAPI'] }),
         ],

@@ -167,6 +167,37 @@ describe('API v2', () => {
   });
 });
 
+it('sends a red packet from the sub-merchant’s money, or from its own when it says so', async () => {
+  const send = async (own: Fields) => {
+    const fields: Fields = {
+      mch_id: w.merchant.mch_id,
+      nonce_str: 'n',
+      sub_mch_id: SUB,
+      wxappid: w.merchant.appid,
+      send_name: '柜台',
+      re_openid: sp_openid,
+      total_amount: '100',
+      total_num: '1',
+      wishing: '恭喜发财',
+      client_ip: '127.0.0.1',
+      act_name: '开业',
+      remark: '谢谢',
+      ...own,
+    };
+    fields.sign = sign(fields, w.merchant.api_v2_key);
+    const url = `${w.config.tls_url}/mmpaymkttransfers/sendredpack`;
+    return (await postSecurely(url, toXml(fields), w.config.ca_pem, identityOf(w))).fields;
+  };
+  expect((await send({ mch_billno: 'B1' })).err_code).toBe('NOTENOUGH');
+  const { out_trade_no } = await w.place(v2());
+  await w.pay({ out_trade_no });
+  expect((await send({ mch_billno: 'B1' })).result_code).toBe('SUCCESS');
+  expect(await balances()).toEqual({ provider: 0, sub: 1188 });
+  const own = { mch_billno: 'B2', consume_mch_id: w.merchant.mch_id };
+  expect((await send(own)).err_code).toBe('NOTENOUGH');
+  expect((await send({ mch_billno: 'B3', sub_mch_id: PLAIN })).err_code).toBe('NO_AUTH');
+});
+
 describe('API v3', () => {
   const BASE = '/v3/pay/partner/transactions';
   const body = (own: Record<string, unknown> = {}) => ({
