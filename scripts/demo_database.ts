@@ -16,12 +16,15 @@ import { note, step } from './progress.ts';
 /** Any fixed number; a running demo holds it on its database. */
 const demo_lock = 7_083_202;
 export const admin_name = 'admin';
+/** Stands on a table of a demo's database, so that the next demo knows it again. */
+const demo_mark = 'Guitai demo';
 
 /** Starts or finds the server and takes the database for this demo; returns its address. */
 export async function takeDatabase(life: Life, data_dir: string): Promise<string> {
   const named = process.env.DATABASE_URL;
   if (named !== undefined && named !== '') {
     await holdDatabase(life, named);
+    await refuseForeignDatabase(named);
     return named;
   }
   const postgres = await step('starting PostgreSQL', () =>
@@ -39,11 +42,46 @@ export async function takeDatabase(life: Life, data_dir: string): Promise<string
   return url;
 }
 
+/**
+ * Throws, before anything is written, unless the database is empty, a demo's, or one of ours that nobody uses yet: a
+ * demo changes the tables, the shelf and the operator's password.
+ */
+export async function refuseForeignDatabase(database_url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: database_url });
+  await client.connect();
+  try {
+    const ask = async (sql: string): Promise<boolean> =>
+      (await client.query<{ yes: boolean }>(`SELECT (${sql}) AS yes`)).rows[0]?.yes === true;
+    const exists = (table: string): string => `to_regclass('${table}') IS NOT NULL`;
+    const some_table = `EXISTS (SELECT FROM pg_tables
+      WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'pgboss'))`;
+    if (!(await ask(some_table))) return;
+    const ours =
+      (await ask(`${exists('public._prisma_migrations')} AND ${exists('public.order_item')}`)) &&
+      (await ask(`EXISTS (SELECT FROM _prisma_migrations WHERE migration_name = '20261101000000_counter')`));
+    if (!ours) {
+      throw new Fault(
+        'The database that DATABASE_URL names holds tables of something else. A demo does not touch them: name an empty database, or none.',
+      );
+    }
+    if (await ask(`obj_description('_prisma_migrations'::regclass) IS NOT DISTINCT FROM '${demo_mark}'`))
+      return;
+    if (await ask('EXISTS (SELECT FROM "order") OR EXISTS (SELECT FROM admin)')) {
+      throw new Fault(
+        'The database that DATABASE_URL names is of a shop that is no demo. A demo would change its operator’s password: name an empty database, or none.',
+      );
+    }
+  } finally {
+    await client.end();
+  }
+}
+
 /** Migrates, fills the shelf, and gives the operator a new password, which it returns. */
 export async function prepareDatabase(database_url: string): Promise<string> {
   await migrate(database_url, () => prepareQueues(database_url));
   const db = openDb(database_url, { connections: 2 });
   try {
+    await db.$executeRawUnsafe(`COMMENT ON TABLE "_prisma_migrations" IS '${demo_mark}'`);
     await seed(db);
     return await setAdmin(db, admin_name, new Date());
   } finally {
