@@ -7,7 +7,7 @@ import { type Answer, type Call, type Door, escapeHtml, type Family, html } from
 import { holder } from './oauth.ts';
 import { type Handle, payerFor, payOrder, Refusal } from './orders.ts';
 import { phonePage, yuanText } from './pay_page.ts';
-import { merchantOf, type Platform } from './platform.ts';
+import { type Platform, purseOf } from './platform.ts';
 
 const NAMES = ['prepay_id', 'code_url', 'h5_url', 'out_trade_no'] as const;
 
@@ -38,7 +38,7 @@ function problem(call: Call, refusal: Refusal, back: string): Answer {
     200,
     phonePage(
       '支付',
-      `<p class="problem" data-testid="cashier-problem">${escapeHtml(refusal.text)}</p><p class="small" lang="en">${escapeHtml(refusal.why)}</p>${away}`,
+      `<h1 class="problem" data-testid="cashier-problem">${escapeHtml(refusal.text)}</h1><p class="small" lang="en">${escapeHtml(refusal.why)}</p>${away}`,
     ),
   );
 }
@@ -61,12 +61,12 @@ async function sheet(platform: Platform, call: Call): Promise<Answer> {
         `<option value="${escapeHtml(u.openid)}"${u === user ? ' selected' : ''}>${escapeHtml(u.nickname)} ${yuanText(u.balance_fen)}</option>`,
     )
     .join('');
-  const name = merchantOf(platform, order.mch_id)?.name ?? '';
+  const name = purseOf(platform, order)?.name ?? '';
   return html(
     200,
     phonePage(
       '支付',
-      `<p class="who">${escapeHtml(name)}</p><p class="small">${escapeHtml(order.body)}</p><p class="amount" data-testid="cashier-amount">${yuanText(order.total_fen)}</p><form method="post" action="/_sim/cashier">${kept}<label class="small">付款人<small lang="en">payer</small> <select name="openid" data-testid="cashier-payer">${options}</select></label><button class="button pay" name="action" value="pay" data-testid="cashier-pay">支付<small lang="en">Pay</small></button><button class="button" name="action" value="cancel" data-testid="cashier-cancel">取消<small lang="en">Cancel</small></button></form>`,
+      `<h1 class="who">${escapeHtml(name)}</h1><p class="small">${escapeHtml(order.body)}</p><p class="amount" data-testid="cashier-amount">${yuanText(order.total_fen)}</p><form method="post" action="/_sim/cashier">${kept}<label class="small">付款人<small lang="en">payer</small> <select name="openid" data-testid="cashier-payer">${options}</select></label><button class="button pay" name="action" value="pay" data-testid="cashier-pay">支付<small lang="en">Pay</small></button><button class="button" name="action" value="cancel" data-testid="cashier-cancel">取消<small lang="en">Cancel</small></button></form>`,
     ),
   );
 }
@@ -81,7 +81,7 @@ async function press(platform: Platform, words: URLSearchParams): Promise<Answer
   wakeInvocations(platform, order, paid ? 'paid' : 'cancelled');
   if (back !== '') return { status: 303, headers: { Location: back, 'Cache-Control': 'no-store' }, body: '' };
   const said = paid ? '支付成功<small lang="en">Paid</small>' : '已取消<small lang="en">Cancelled</small>';
-  return html(200, phonePage('支付', `<p class="amount" data-testid="cashier-done">${said}</p>`));
+  return html(200, phonePage('支付', `<h1 class="amount" data-testid="cashier-done">${said}</h1>`));
 }
 
 const door: Door = async (platform, call) => {

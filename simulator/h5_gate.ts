@@ -4,7 +4,7 @@
 import { type Answer, type Call, type Door, escapeHtml, type Family, html } from './http.ts';
 import { orderBehind, Refusal } from './orders.ts';
 import { phonePage, yuanText } from './pay_page.ts';
-import { merchantOf, type Platform } from './platform.ts';
+import { merchantOf, type Platform, purseOf } from './platform.ts';
 import type { Merchant, Order, Prepay } from './store.ts';
 
 const LIFE_MS = 5 * 60 * 1000;
@@ -100,13 +100,13 @@ function judge(platform: Platform, call: Call): { order: Order; prepay: Prepay; 
 const gate: Door = (platform, call): Answer => {
   try {
     const { order, prepay, back } = judge(platform, call);
-    const name = merchantOf(platform, order.mch_id)?.name ?? '';
+    const name = purseOf(platform, order)?.name ?? '';
     const cashier = `/_sim/cashier?${new URLSearchParams({ prepay_id: prepay.prepay_id, back }).toString()}`;
     return html(
       200,
       phonePage(
         '微信支付',
-        `<p class="who">${escapeHtml(name)}</p><p class="amount" data-testid="h5-amount">${yuanText(order.total_fen)}</p><p class="small">即将打开微信完成支付<small lang="en">WeChat opens to pay</small></p><a class="button pay" data-testid="h5-open-wechat" href="${escapeHtml(cashier)}">打开微信<small lang="en">Open WeChat</small></a><a class="button" data-testid="h5-return" href="${escapeHtml(back)}">返回商家<small lang="en">Back to the shop, paid or not</small></a>`,
+        `<h1 class="who">${escapeHtml(name)}</h1><p class="amount" data-testid="h5-amount">${yuanText(order.total_fen)}</p><p class="small">即将打开微信完成支付<small lang="en">WeChat opens to pay</small></p><a class="button pay" data-testid="h5-open-wechat" href="${escapeHtml(cashier)}">打开微信<small lang="en">Open WeChat</small></a><a class="button" data-testid="h5-return" href="${escapeHtml(back)}">返回商家<small lang="en">Back to the shop, paid or not</small></a>`,
       ),
     );
   } catch (cause) {
@@ -119,7 +119,7 @@ const gate: Door = (platform, call): Answer => {
       200,
       phonePage(
         '微信支付',
-        `<p class="problem" data-testid="h5-problem">${escapeHtml(cause.text)}</p>${number}<p class="small" lang="en">${escapeHtml(cause.why)}</p>`,
+        `<h1 class="problem" data-testid="h5-problem">${escapeHtml(cause.text)}</h1>${number}<p class="small" lang="en">${escapeHtml(cause.why)}</p>`,
       ),
     );
   }

@@ -172,12 +172,13 @@
 
   async function ledgerPanel(orders) {
     const ledger = await ask('ledger');
+    const paid = ledger.entries.filter((e) => e.kind === 'payment').length;
     const top = el(
       'p',
       {},
       ...both(
-        `已收 ${yuan(ledger.paid_fen)}，${ledger.entries.length} 笔`,
-        `${ledger.entries.length} payments, ${yuan(ledger.paid_fen)} in all`,
+        `已收 ${yuan(ledger.paid_fen)}，${paid} 笔`,
+        `${paid} payments, ${yuan(ledger.paid_fen)} in all`,
       ),
     );
     const rows = orders
