@@ -31,7 +31,10 @@ export default async function RedPacketsPage() {
               <dt>今天还可发</dt>
               <dd>{formatFen(left_fen)}</dd>
             </div>
-            <p>每天 {formatFen(limit_fen)}，每个 1 至 200 元</p>
+            <div>
+              <dt>每天</dt>
+              <dd>{formatFen(limit_fen)}</dd>
+            </div>
           </dl>
           <SendRedPacket left_fen={left_fen} />
         </>

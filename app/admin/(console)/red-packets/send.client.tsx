@@ -246,7 +246,6 @@ export function SendRedPacket({ left_fen }: { left_fen: number }) {
               <Button
                 ref={confirm}
                 type="primary"
-                danger
                 loading={busy}
                 onClick={() => void submit()}
                 data-testid="packet-submit"
