@@ -25,6 +25,7 @@ import {
   openPay,
   openWechat,
   phone_screen,
+  safari,
   showsState,
   tapPay,
   until,
@@ -46,7 +47,7 @@ await runScript(async () => {
     await withScratchPostgres(async (postgres) => {
       const database_url = postgres.url(database_name);
       await migrate(database_url, () => prepareQueues(database_url));
-      const shop = await openShop(database_url);
+      const shop = await openShop(database_url, { environment: { WECHAT_PRODUCTS: 'JSAPI,NATIVE,MWEB' } });
       try {
         await Promise.all([shop.startApp(), shop.startWorker(), hire(shop)]);
         await step('the shopper in WeChat', () => walkInWechat(browser, shop));
@@ -158,12 +159,24 @@ async function walkElsewhere(browser: Browser, shop: Shop): Promise<void> {
   await shoot(desktop.page, 'shop-desktop');
   await desktop.page.getByTestId('checkout').click();
   await desktop.page.waitForURL('**/pay/*');
-  await showsState(desktop, 'watching');
+  await desktop.page.locator('#pay[data-code="shown"]').waitFor();
   await shoot(desktop.page, 'pay-desktop');
+  const order_no = desktop.page.url().split('/').at(-1) ?? '';
+  await openPay(desktop, order_no, '?lang=en');
+  await desktop.page.locator('#pay[data-code="shown"]').waitFor();
+  await shoot(desktop.page, 'pay-desktop-english');
+  // Taken over by a phone: the code goes.
+  const wechat = await openWechat(browser, shop, { bridge: { mode: 'hold' } });
+  await openPay(wechat, order_no);
+  await tapPay(wechat);
+  await desktop.page.locator('#pay[data-code="replaced"]').waitFor();
+  await openPay(desktop, order_no, '?lang=zh');
+  await desktop.page.locator('#pay[data-code="replaced"]').waitFor();
+  await shoot(desktop.page, 'pay-desktop-elsewhere');
+  await wechat.context.close();
   await desktop.context.close();
   const phone = await openBrowser(browser, shop, {
-    userAgent:
-      'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 Mobile Safari/604.1',
+    userAgent: safari,
     viewport: phone_screen,
     isMobile: true,
     ...sharp,
@@ -171,8 +184,15 @@ async function walkElsewhere(browser: Browser, shop: Shop): Promise<void> {
   await openBasket(phone);
   await phone.page.getByTestId('checkout').click();
   await phone.page.waitForURL('**/pay/*');
-  await showsState(phone, 'watching');
+  await showsState(phone, 'ready');
   await shoot(phone.page, 'pay-phone', true);
+  await tapPay(phone);
+  await phone.page.getByTestId('h5-return').click();
+  await showsState(phone, 'returned');
+  await shoot(phone.page, 'pay-phone-returned');
+  await phone.page.goto(`${phone.page.url()}&lang=en`);
+  await showsState(phone, 'returned');
+  await shoot(phone.page, 'pay-phone-returned-english');
   await phone.context.close();
 }
 

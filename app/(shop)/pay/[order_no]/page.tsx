@@ -142,8 +142,8 @@ function Order({
         <section className="status" role="status" aria-live="polite" {...asSent(statusRegion(state, data))} />
         {way === 'MWEB' ? null : ways}
         <Details order={order} words={pay} />
-        {way === 'MWEB' && isOpened(ctx.config, 'JSAPI') ? ways : null}
         <div className="actions" {...asSent(actionRegion(state, data, pay))} />
+        {way === 'MWEB' && isOpened(ctx.config, 'JSAPI') ? ways : null}
         <nav className="actions after">
           <a className="button primary again" href="/" data-testid="order-again">
             {pay.order_again}
