@@ -8,6 +8,9 @@ import { MERCHANT_MODES, type Merchant, type Product } from './store.ts';
 
 const PRODUCTS: readonly Product[] = ['JSAPI', 'NATIVE', 'MWEB', 'APP', 'MICROPAY', 'FACEPAY', 'REDPACK'];
 
+/** A switch to the public key that is not rolled back ends by itself. */
+const SWITCH_MS = 7 * 24 * 3600 * 1000;
+
 function shown(m: Merchant) {
   return {
     mch_id: m.mch_id,
@@ -30,7 +33,8 @@ function address(body: Record<string, unknown>, name: string): string | undefine
 
 function merchant(platform: Platform, call: Call): Answer {
   const { state } = platform.store;
-  if (call.method === 'GET') return json(200, { merchants: state.merchants.map(shown) });
+  if (call.method === 'GET')
+    return json(200, { merchants: state.merchants.map((m) => shown(merchantOf(platform, m.mch_id) ?? m)) });
   const body = bodyOf(call);
   const mch_id = text(body, 'mch_id') ?? state.merchants[0]?.mch_id ?? '';
   const found = merchantOf(platform, mch_id);
@@ -53,7 +57,11 @@ function merchant(platform: Platform, call: Call): Answer {
   ) {
     throw new BadRequest('balance_fen must be a whole number of fen');
   }
-  if (known !== undefined) found.mode = known;
+  if (known !== undefined) {
+    found.mode = known;
+    delete found.switch_ends_at_ms;
+    if (known === 'switching') found.switch_ends_at_ms = platform.clock.now() + SWITCH_MS;
+  }
   if (refund_notify_url !== undefined) found.refund_notify_url = refund_notify_url;
   if (native_callback_url !== undefined) found.native_callback_url = native_callback_url;
   if (h5_domains !== undefined) found.h5_domains = h5_domains;

@@ -84,8 +84,14 @@ export type Invocation = {
   wake: (() => void)[];
 };
 
+/** The merchant as it stands now: a switch to the public key that has run its seven days is over. */
 export function merchantOf(platform: Platform, mch_id: string): Merchant | undefined {
-  return platform.store.state.merchants.find((m) => m.mch_id === mch_id);
+  const merchant = platform.store.state.merchants.find((m) => m.mch_id === mch_id);
+  const { switch_ends_at_ms } = merchant ?? {};
+  if (merchant?.mode === 'switching' && switch_ends_at_ms !== undefined) {
+    if (platform.clock.now() >= switch_ends_at_ms) merchant.mode = 'public_key';
+  }
+  return merchant;
 }
 
 /** Where an order's money lies: with the sub-merchant when a provider acts for one. */

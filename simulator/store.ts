@@ -44,6 +44,8 @@ export type Merchant = {
   modes: string[];
   /** Which of WeChat's identities this merchant has, and whether it has API v3 at all. */
   mode: MerchantMode;
+  /** When `switching` becomes `public_key` by itself; absent: never. */
+  switch_ends_at_ms?: number;
   /** Set in the console: where refunds are told that name no address themselves. */
   refund_notify_url: string;
   /** Set in the console: which hosts may lead to the H5 gate. Absent: the shop's own host. */

@@ -75,6 +75,21 @@ describe('both APIs', () => {
     await m.place();
   });
 
+  it('a switch started in the console ends after seven days in the public key, unless rolled back', async () => {
+    const m = await as(ROLLED_BACK);
+    const signer = async () => m.signer(await m.call3('POST', '/v3/pay/transactions/jsapi', m.order3()));
+    const mode = (mode: string) => m.control('PUT', 'merchant', { mch_id: ROLLED_BACK, mode });
+    await mode('switching');
+    await m.advance(6 * 86400);
+    expect(await signer()).toBe('certificate');
+    await mode('certificate');
+    await m.advance(2 * 86400);
+    expect(await signer()).toBe('certificate');
+    await mode('switching');
+    await m.advance(7 * 86400);
+    expect(await signer()).toBe('public_key');
+  });
+
   it('after a roll-back, certificates again whatever the request says; v2 goes on', async () => {
     const m = await as(ROLLED_BACK);
     const headers = { 'Wechatpay-Serial': m.merchant.platform_public_key_id };
