@@ -4,12 +4,12 @@
  */
 import { askTrade } from './ask.ts';
 import type { Context } from './context.ts';
-import { askEvery_ms, reversibleAfter_ms, waitsUntil } from './counter.ts';
+import { askEvery_ms, waitsUntil } from './counter.ts';
 import { redPacketMeaning, refusalMeaning } from './counter_words.ts';
 import { AppError } from './errors.ts';
 import { numberPattern } from './numbers.ts';
 import { beijingMidnight } from './red_packets.ts';
-import { isCounterTrade } from './reverse.ts';
+import { isCounterTrade, reversibleAfter_ms } from './reverse.ts';
 import type { HeldTradeState, RedPacketState } from './states.ts';
 
 /**

@@ -15,7 +15,7 @@ import { isFen, maxFen } from './money.ts';
 import { newNumber, numberPattern } from './numbers.ts';
 import { orderInput, priceItems } from './orders.ts';
 import { enqueue } from './queues.ts';
-import { counterOf, isCounterTrade, ownReport } from './reverse.ts';
+import { counterOf, isCounterTrade, ownReport, reversibleAfter_ms } from './reverse.ts';
 import { sellerOf } from './sellers.ts';
 import { openTradeStates } from './states.ts';
 import { requireOpened } from './ways.ts';
@@ -25,8 +25,6 @@ import { type CounterPayer, fitDescription, type WechatError } from './wechat/in
 const chargeLife_ms = 90_000;
 /** 付款码支付: a query every five to ten seconds. */
 export const askEvery_ms = 5_000;
-/** 付款码支付: no reversal earlier than this after the charge. */
-export const reversibleAfter_ms = 15_000;
 const mostSpacing_ms = 60_000;
 
 /** 18 digits, beginning 10 to 15 (付款码支付, auth_code). */

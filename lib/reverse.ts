@@ -10,6 +10,9 @@ import { addEvent, asWechatError, type EventSource, exchangeData } from './event
 import { openTradeStates } from './states.ts';
 import type { CounterCalls, CounterPayer, WechatPay } from './wechat/index.ts';
 
+/** 付款码支付: no reversal earlier than this after the charge. */
+export const reversibleAfter_ms = 15_000;
+
 export type CounterTradeType = CounterPayer['trade_type'];
 
 export function isCounterTrade(trade_type: string): trade_type is CounterTradeType {
@@ -76,8 +79,8 @@ function settledAs(trade_state: string): 'closed' | 'paid' | 'unknown' {
 }
 
 /**
- * Wins for one caller the right to reverse. Not while the charge itself is on the line: it could arrive after. What an
- * earlier call learned is forgotten, unless it was that the reversal is done.
+ * Wins for one caller the right to reverse. Not in the first moments, nor while the charge itself is on the line: it
+ * could arrive after. What an earlier call learned is forgotten, unless it was that the reversal is done.
  */
 async function claim(ctx: Context, out_trade_no: string): Promise<boolean> {
   const now = ctx.now();
@@ -86,6 +89,7 @@ async function claim(ctx: Context, out_trade_no: string): Promise<boolean> {
     UPDATE trade SET reversing_at = coalesce(reversing_at, ${now}), reversing_until = ${until},
       reverse_calls = reverse_calls + 1, reverse_answer = nullif(reverse_answer, 'refused')
     WHERE out_trade_no = ${out_trade_no} AND trade_state IN ('NOTPAY', 'USERPAYING')
+      AND created_at <= ${new Date(now.getTime() - reversibleAfter_ms)}
       AND (placing_until IS NULL OR placing_until <= ${now})
       AND (reversing_until IS NULL OR reversing_until <= ${now})`);
   return won === 1;

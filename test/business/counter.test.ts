@@ -3,6 +3,7 @@
  * what stays unknown is reversed, and nothing a crash or a second tap does takes money twice.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { closeByOperator } from '../../lib/admin_actions.ts';
 import { beijingText } from '../../lib/beijing.ts';
 import { charge, chargeInput, reverseByOperator } from '../../lib/counter.ts';
 import { AppError } from '../../lib/errors.ts';
@@ -210,6 +211,17 @@ describe('the operator’s own reversal', () => {
     await reverse();
     expect((await desk.show(out_trade_no)).standing).toBe('reversed');
     expect(await refusal(reverse())).toBe('not_reversible');
+  });
+
+  it('is not got round by closing the order', async () => {
+    const out_trade_no = await desk.charge(await desk.code(true));
+    const { order } = await tradeRow(out_trade_no);
+    const close = () => closeByOperator(counter.ctx, desk.operator, order.order_no);
+    expect((await close()).outcome).toBe('unknown');
+    expect((await tradeRow(out_trade_no)).reversing_at).toBeNull();
+    counter.advance(16);
+    expect((await close()).outcome).toBe('closed');
+    expect((await desk.show(out_trade_no)).standing).toBe('reversed');
   });
 
   it('finds that it was paid meanwhile, and leaves it so', async () => {
