@@ -70,6 +70,7 @@ export function demoEnvironment(
     WECHAT_APP_SECRET: official_account.secret,
     WECHAT_MCH_ID: merchant.mch_id,
     WECHAT_PRODUCTS: 'JSAPI,NATIVE,MWEB,APP,MINIPROGRAM,MICROPAY,FACEPAY',
+    RED_PACKET_DAILY_LIMIT_FEN: '50000',
     WECHAT_MINI_APPID: mini_program.appid,
     WECHAT_MINI_SECRET: mini_program.secret,
     WECHAT_APP_APPID: app.appid,
