@@ -20,8 +20,8 @@ function createShop(origin, platform = wx) {
       header: { 'content-type': 'application/json', ...headers },
     });
     if (statusCode < 400) return body;
-    const { code, message } = (body && body.error) || { code: `http_${statusCode}`, message: '' };
-    throw Object.assign(new Error(message || code), { code, status: statusCode });
+    const { code = `http_${statusCode}`, message = code } = Object(Object(body).error);
+    throw Object.assign(new Error(message), { code, status: statusCode });
   }
 
   /** One sign-in a day; a token that has run out is replaced, once. */
