@@ -26,6 +26,8 @@ function randomOf(state: number): () => number {
 }
 
 const random = randomOf(seed);
+/** What depends on who comes first must not move the plan. */
+const chance = randomOf(seed + 1);
 const below = (n: number): number => Math.floor(random() * n);
 function pick<T>(list: readonly T[]): T {
   const one = list[below(list.length)];
@@ -46,47 +48,62 @@ interface Plan {
 }
 
 function plan(): Plan {
+  const one = drawn();
+  // Some lose patience at the very moment the payer finds the password.
+  return one.give_up_step !== undefined && random() < 0.5
+    ? { ...one, password: true, answer: 'confirm', answer_step: one.give_up_step }
+    : one;
+}
+
+function drawn(): Plan {
   return {
     total_fen: 1 + below(5_000),
     password: random() < 0.5,
     answer: pick(['confirm', 'confirm', 'confirm', 'refuse', 'fail', 'never']),
     answer_step: 1 + below(9),
-    give_up_step: random() < 0.15 ? 4 + below(4) : undefined,
+    give_up_step: random() < 0.2 ? 4 + below(4) : undefined,
     crash: random() < 0.06 ? pick(['before the call', 'after the call']) : undefined,
     taps: random() < 0.1 ? 3 : 1,
   };
 }
 
-const faults: readonly (() => [string, object])[] = [
-  () => ['micropay_answer_lost', {}],
-  () => ['micropay_line_cut', {}],
-  () => ['micropay_system_error', {}],
-  () => ['micropay_system_error_done', {}],
-  () => ['micropay_http_502', { done: random() < 0.5 }],
-  () => ['micropay_answer_truncated', {}],
-  () => ['micropay_answer_bad_signature', {}],
-  () => ['micropay_answer_slow', { delay_ms: 700 }],
-  () => ['bank_error', { done: random() < 0.5 }],
-  () => ['userpaying', {}],
-  () => ['userpaying_forever', {}],
-  () => ['query_stale', {}],
-  () => ['orderquery_answer_lost', {}],
-  () => ['orderquery_system_error', {}],
-  () => ['orderquery_answer_bad_signature', {}],
-  () => ['reverse_recall', { done: random() < 0.5 }],
-  () => ['reverse_answer_lost', {}],
-  () => ['reverse_line_cut', {}],
-  () => ['reverse_system_error_done', {}],
+/** Every wrong answer there is; what was done all the same and what was not are two. */
+const faults: readonly [string, object][] = [
+  ['micropay_answer_lost', {}],
+  ['micropay_line_cut', {}],
+  ['micropay_system_error', {}],
+  ['micropay_system_error_done', {}],
+  ['micropay_http_502', { done: true }],
+  ['micropay_http_502', { done: false }],
+  ['micropay_answer_truncated', {}],
+  ['micropay_answer_bad_signature', {}],
+  ['micropay_answer_slow', { delay_ms: 700 }],
+  ['bank_error', { done: true }],
+  ['bank_error', { done: false }],
+  ['userpaying', {}],
+  ['userpaying_forever', {}],
+  ['query_stale', {}],
+  ['orderquery_answer_lost', {}],
+  ['orderquery_answer_slow', { delay_ms: 250 }],
+  ['orderquery_system_error', {}],
+  ['orderquery_answer_bad_signature', {}],
+  ['reverse_recall', { done: true }],
+  ['reverse_recall', { done: false }],
+  ['reverse_answer_lost', {}],
+  ['reverse_line_cut', {}],
+  ['reverse_system_error_done', {}],
 ];
 
-/** Some of the faults, each for a few calls. */
-function armed(): Record<string, object> {
-  return Object.fromEntries(
-    Array.from({ length: 10 }, () => {
-      const [name, parameters] = pick(faults)();
-      return [name, { ...parameters, times: 1 + below(4) }];
-    }),
-  );
+/** The faults of the next wave, each for a few calls: dealt, so that all have their turns. */
+const deck: [string, object][] = [];
+function dealt(): Record<string, object> {
+  const hand: Record<string, object> = {};
+  while (Object.keys(hand).length < 10) {
+    if (deck.length === 0) deck.push(...faults);
+    const [one] = deck.splice(below(deck.length), 1);
+    if (one !== undefined) hand[one[0]] = { ...one[1], times: 2 + below(4) };
+  }
+  return hand;
 }
 
 class Killed extends Error {}
@@ -136,7 +153,7 @@ async function work(counter: Counter): Promise<void> {
     WHERE name = 'counter_follow' AND state = 'created' AND start_after <= ${ctx.now()}`;
   await together(
     due
-      .filter(() => random() < 0.05)
+      .filter(() => chance() < 0.1)
       .map(
         ({ out_trade_no }) =>
           () =>
@@ -186,9 +203,19 @@ it(`500 charges agree to the fen, whatever went wrong (COUNTER_SEED=${seed})`, {
       await Promise.all([together(acts), work(counter)]);
     };
 
+    const hits = new Map<string, number>();
+    const countHits = async (): Promise<void> => {
+      const { armed } = await counter.control<{ armed: Record<string, { hits: number }> }>('faults');
+      for (const [name, struck] of Object.entries(armed)) {
+        hits.set(name, (hits.get(name) ?? 0) + struck.hits);
+      }
+    };
+
     const numbers: string[] = [];
     for (let made = 0; made < charges; made += wave) {
-      await counter.control('faults', armed(), 'PUT');
+      await countHits();
+      await counter.control('faults', {}, 'DELETE');
+      await counter.control('faults', dealt(), 'PUT');
       const plans = Array.from({ length: wave }, plan);
       const out = await together(plans.map((one) => () => chargeOnce(counter, desk, one)));
       numbers.push(...out);
@@ -197,6 +224,7 @@ it(`500 charges agree to the fen, whatever went wrong (COUNTER_SEED=${seed})`, {
       });
       for (let n = 0; n < 3; n += 1) await step();
     }
+    await countHits();
     await counter.control('faults', {}, 'DELETE');
     const open = () =>
       counter.ctx.db.trade.count({ where: { trade_state: { in: ['NOTPAY', 'USERPAYING'] } } });
@@ -223,6 +251,8 @@ it(`500 charges agree to the fen, whatever went wrong (COUNTER_SEED=${seed})`, {
       `${trades.length} charges, seed ${seed}: ${JSON.stringify(ends)}; ours ${sum(ours)} fen, WeChat's ${sum(theirs)} fen; ${seconds} s\n`,
     );
 
+    // Everything went wrong that can.
+    expect(faults.filter(([name]) => (hits.get(name) ?? 0) === 0).map(([name]) => name)).toEqual([]);
     // Nothing unknown, each end reached, one trade per code and per order.
     expect(new Set(numbers).size).toBe(charges);
     expect(trades.length).toBe(charges);
