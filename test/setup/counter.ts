@@ -17,6 +17,7 @@ export interface SimulatorConfig {
   official_account: { appid: string; secret: string };
   mini_program: { appid: string; secret: string };
   app: { appid: string };
+  other_accounts: { appid: string; secret: string }[];
   tls_url: string;
   ca_pem: string;
   merchants: SimulatedMerchant[];
@@ -26,6 +27,9 @@ export interface SimulatorConfig {
 export interface SimulatedMerchant {
   mch_id: string;
   appid: string;
+  modes: string[];
+  /** A service provider's. */
+  sub_merchants?: { sub_mch_id: string; sub_appids: string[] }[];
   api_v2_key: string;
   api_v3_key: string;
   merchant_cert_pem: string;

@@ -67,7 +67,8 @@ export async function readRefundNotification(
     const { id, event_type, content } = open(merchant, raw, 'refund', (event) =>
       Object.hasOwn(REFUND_EVENTS, event),
     );
-    const mch_id = content.identifier(merchant.partner === undefined ? 'mchid' : 'sp_mchid');
+    // A provider has one address for all its sub-merchants, so the message itself says whose form it has.
+    const mch_id = content.identifier(content.has('sp_mchid') ? 'sp_mchid' : 'mchid');
     if (mch_id !== merchant.mch_id) throw new JsonRefused('the refund is another merchant’s');
     const status = content.word('refund_status', REFUND_STATUSES);
     if (event_type !== `REFUND.${status}`) throw new JsonRefused('refund_status is not what the event says');
