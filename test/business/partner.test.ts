@@ -1,0 +1,177 @@
+/**
+ * A service provider with several sub-merchants in one deployment, over both versions: whose shop it is, whose money,
+ * under which account the payer is known, and whose bill. Both ways to set it up: the shop lives in the provider's
+ * official account, or in a sub-merchant's.
+ */
+import { afterEach, describe, expect, test } from 'vitest';
+import { closeByOperator } from '../../lib/admin_actions.ts';
+import { readSellers } from '../../lib/admin_statements.ts';
+import { beijingDay, beijingDayStart } from '../../lib/beijing.ts';
+import { reconcileDay } from '../../lib/statements.ts';
+import { type Counter, openCounter, type Shopper } from '../setup/counter.ts';
+import {
+  operator,
+  paidOrder,
+  passTime,
+  refundRows,
+  simulatedLedger,
+  statesOf,
+  submitRefund,
+} from '../setup/paid_orders.ts';
+
+const first = '1900000302';
+const second = '1900000303';
+const own_account = '1900000301';
+
+let counter: Counter;
+let shopper: Shopper;
+afterEach(() => counter.close());
+
+type Home = 'provider' | 'sub-merchant';
+
+/** The counter as the provider's, its shop in the account of the provider or of the sub-merchant who has one. */
+async function open(api_version: 'v2' | 'v3', home: Home): Promise<void> {
+  counter = await openCounter({ api_version });
+  const { merchants, other_accounts } = counter.simulator_config;
+  const provider = merchants.find(({ modes }) => modes.includes('partner'));
+  if (provider === undefined) throw new Error('the simulator has no provider');
+  const sub = provider.sub_merchants?.find(({ sub_mch_id }) => sub_mch_id === own_account);
+  const appid = home === 'provider' ? provider.appid : sub?.sub_appids[0];
+  const account = other_accounts.find((each) => each.appid === appid);
+  if (account === undefined) throw new Error(`no account ${appid}`);
+  const sellers = home === 'provider' ? [first, second] : [own_account];
+  await counter.restart({
+    WECHAT_APPID: account.appid,
+    WECHAT_APP_SECRET: account.secret,
+    WECHAT_SP_APPID: home === 'provider' ? '' : provider.appid,
+    WECHAT_MCH_ID: provider.mch_id,
+    WECHAT_SUB_MERCHANTS: JSON.stringify(
+      sellers.map((sub_mch_id) => ({ sub_mch_id, name: `店 ${sub_mch_id}` })),
+    ),
+    WECHAT_API_V2_KEY: provider.api_v2_key,
+    WECHAT_API_V3_KEY: provider.api_v3_key,
+    WECHAT_MERCHANT_CERTIFICATE: provider.merchant_cert_pem,
+    WECHAT_MERCHANT_KEY: provider.merchant_key_pem,
+    WECHAT_PAY_PUBLIC_KEY_ID: provider.platform_public_key_id,
+    WECHAT_PAY_PUBLIC_KEY: provider.platform_public_key_pem,
+  });
+  if (home === 'provider') {
+    await counter.ctx.db.product.updateMany({
+      where: { product_id: 'tea-cup' },
+      data: { sub_mch_id: second },
+    });
+  }
+  shopper = counter.shopper();
+  await shopper.signIn();
+}
+
+const tradeOf = (out_trade_no: string) => counter.ctx.db.trade.findUniqueOrThrow({ where: { out_trade_no } });
+
+async function tomorrowAtEleven(): Promise<void> {
+  const midnight = (beijingDayStart(beijingDay(counter.ctx.now()))?.getTime() ?? 0) + 86_400_000;
+  const seconds = Math.ceil((midnight + 11 * 3_600_000 - counter.ctx.now().getTime()) / 1_000);
+  await passTime(counter, seconds);
+}
+
+describe.each(['v2', 'v3'] as const)('over API %s', (api_version) => {
+  test('each order is its seller’s: paid, refunded, closed, and the bill splits by sub-merchant', async () => {
+    await open(api_version, 'provider');
+    await tomorrowAtEleven();
+    await shopper.signIn();
+    const day = beijingDay(counter.ctx.now());
+    const tea = await paidOrder(counter, shopper, 'longjing');
+    const cup = await paidOrder(counter, shopper, 'tea-cup');
+    expect(await tradeOf(tea.out_trade_no)).toMatchObject({
+      trade_state: 'SUCCESS',
+      mch_id: '1900000300',
+      sub_mch_id: first,
+      sub_appid: null,
+      appid: counter.ctx.config.WECHAT_APPID,
+    });
+    expect(await tradeOf(cup.out_trade_no)).toMatchObject({ trade_state: 'SUCCESS', sub_mch_id: second });
+
+    const refund = await submitRefund(counter, cup, 300);
+    await counter.work('refund_follow');
+    await passTime(counter, 90);
+    await counter.work('refund_follow');
+    expect(await refundRows(counter, cup.out_trade_no)).toMatchObject([
+      { out_refund_no: refund.out_refund_no, state: 'SUCCESS', refund_fen: 300 },
+    ]);
+
+    const left = await shopper.order('longjing');
+    const { out_trade_no: left_no } = await shopper.pay(left.order_no);
+    expect(await closeByOperator(counter.ctx, operator, left.order_no)).toMatchObject({ outcome: 'closed' });
+    expect((await tradeOf(left_no)).trade_state).toBe('CLOSED');
+
+    // Every notification and query of this one is lost: the bill alone tells.
+    await counter.control('faults', { notify_never: true }, 'PUT');
+    const silent = await shopper.order('longjing');
+    const { out_trade_no: silent_no } = await shopper.pay(silent.order_no);
+    await counter.control('pay', { out_trade_no: silent_no });
+    await counter.control('faults', undefined, 'DELETE');
+
+    await tomorrowAtEleven();
+    const told = await reconcileDay(counter.ctx, day);
+    expect(told).toMatchObject({ state: 'COMPARED', settled: 1, differences: 0 });
+    expect(await statesOf(counter, { ...silent, out_trade_no: silent_no })).toEqual({
+      order: 'SUCCESS',
+      trade: 'SUCCESS',
+    });
+    expect(await readSellers(counter.ctx, day)).toMatchObject([
+      { sub_mch_id: first, payments: 2, payment_fen: 25_600, refunds: 0 },
+      { sub_mch_id: second, payments: 1, payment_fen: 8_800, refunds: 1, refund_fen: 300 },
+    ]);
+    expect(await simulatedLedger(counter)).toMatchObject({ paid_fen: 34_400, refunded_fen: 300 });
+  });
+
+  test('in a sub-merchant’s account the payer is known there, and the page pays under it', async () => {
+    await open(api_version, 'sub-merchant');
+    const { order_no } = await shopper.order('longjing');
+    const { out_trade_no, jsapi } = await shopper.pay(order_no);
+    const { WECHAT_APPID, WECHAT_SP_APPID } = counter.ctx.config;
+    expect(jsapi.appId).toBe(WECHAT_APPID);
+    const trade = await tradeOf(out_trade_no);
+    expect(trade).toMatchObject({ appid: WECHAT_SP_APPID, sub_appid: WECHAT_APPID, sub_mch_id: own_account });
+    await counter.control('pay', { out_trade_no });
+    await passTime(counter, 0);
+    expect((await tradeOf(out_trade_no)).trade_state).toBe('SUCCESS');
+    const heard = await counter.ctx.db.notification.findFirstOrThrow({ where: { out_trade_no } });
+    expect(heard.verdict).toBe('applied');
+    await submitRefund(counter, { order_no, out_trade_no, total_fen: 12_800 }, 100);
+    await counter.work('refund_follow');
+    await passTime(counter, 90);
+    await counter.work('refund_follow');
+    expect(await refundRows(counter, out_trade_no)).toMatchObject([{ state: 'SUCCESS', refund_fen: 100 }]);
+  });
+
+  test('a signed message about another sub-merchant, or another payer under it, changes nothing', async () => {
+    await open(api_version, 'sub-merchant');
+    const { order_no } = await shopper.order('longjing');
+    const { out_trade_no } = await shopper.pay(order_no);
+    await counter.ctx.db.trade.update({ where: { out_trade_no }, data: { sub_mch_id: first } });
+    await counter.control('pay', { out_trade_no });
+    await passTime(counter, 0);
+    const heard = await counter.ctx.db.notification.findFirstOrThrow({ where: { out_trade_no } });
+    expect(heard).toMatchObject({ verdict: 'mismatch', detail: expect.stringContaining('sub_mch_id') });
+    await counter.ctx.db.trade.update({
+      where: { out_trade_no },
+      data: { sub_mch_id: own_account, openid: 'oSomebodyElse' },
+    });
+    await passTime(counter, 60);
+    const all = await counter.ctx.db.notification.findMany({
+      where: { out_trade_no },
+      orderBy: { received_at: 'asc' },
+    });
+    expect(all.at(-1)).toMatchObject({ verdict: 'mismatch', detail: expect.stringContaining('sub_openid') });
+    expect((await tradeOf(out_trade_no)).trade_state).toBe('NOTPAY');
+  });
+});
+
+test('goods of two sellers are two orders', async () => {
+  await open('v2', 'provider');
+  const items = ['longjing', 'tea-cup'].map((product_id) => ({ product_id, quantity: 1 }));
+  const answer = await shopper.post('/api/orders', { items, checkout_key: 'two-sellers-in-one-basket' });
+  expect(answer.status).toBe(400);
+  expect(await answer.json()).toMatchObject({ error: { code: 'several_sellers', field: 'items' } });
+  expect(await counter.ctx.db.order.count()).toBe(0);
+});
