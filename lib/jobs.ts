@@ -17,7 +17,7 @@ import { followRefund } from './refund_call.ts';
 import { refundSurplus } from './refunds.ts';
 import { dueDays, reconcileDay } from './statements.ts';
 import { openTradeStates } from './states.ts';
-import { closeLeftovers, closeSuperseded } from './superseded.ts';
+import { closeLeftovers, closeSuperseded, findSuperseded } from './superseded.ts';
 
 export { prepareQueues } from './queues.ts';
 
@@ -130,6 +130,9 @@ export async function sweep(ctx: Context): Promise<void> {
   });
   for (const { out_trade_no } of trades) {
     await ctx.db.$executeRaw(enqueue('trade_ask', { out_trade_no }, out_trade_no, now));
+  }
+  for (const out_trade_no of await findSuperseded(ctx)) {
+    await ctx.db.$executeRaw(enqueue('trade_close', { out_trade_no }, out_trade_no, now));
   }
   // Whatever became of the order, a trade left open past its end is asked about, closed and asked about again.
   const open = { trade_state: { in: [...openTradeStates] }, expires_at: { lt: ago(8) } };

@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CloseOutcome, closeTrade } from './close.ts';
 import type { Context } from './context.ts';
-import type { Tx } from './db.ts';
+import { Prisma, type Tx } from './db.ts';
 import { enqueue } from './queues.ts';
 import { openTradeStates } from './states.ts';
 
@@ -82,6 +82,19 @@ export async function closeSuperseded(ctx: Context, out_trade_no: string): Promi
   }
   const outcome = await closeTrade(ctx, out_trade_no, 'worker');
   return outcome === 'closed' || outcome === 'paid' ? undefined : new Date(ctx.now().getTime() + again_ms);
+}
+
+/** Superseded trades that ought to have been closed by now: their job was lost. */
+export async function findSuperseded(ctx: Context): Promise<string[]> {
+  const old_at = new Date(ctx.now().getTime() - 2 * closableAfter_ms);
+  const rows = await ctx.db.$queryRaw<{ out_trade_no: string }[]>(Prisma.sql`
+    SELECT t.out_trade_no FROM trade t JOIN "order" o ON o.order_no = t.order_no
+    WHERE t.trade_state IN ('NOTPAY', 'USERPAYING') AND t.trade_type NOT IN ('MICROPAY', 'FACEPAY')
+      AND t.created_at < ${old_at}
+      AND (o.state <> 'NOTPAY'
+        OR EXISTS (SELECT FROM trade n WHERE n.order_no = t.order_no AND n.created_at > t.created_at))
+    LIMIT 500`);
+  return rows.map(({ out_trade_no }) => out_trade_no);
 }
 
 /** Trades that are still payable although their order is paid: closed at once, before somebody pays twice. */

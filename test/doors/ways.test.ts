@@ -3,6 +3,7 @@
  * at a time, an order that moves between ways and devices, and money that comes twice.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { sweep } from '../../lib/jobs.ts';
 import { app_key, type Counter, openCounter, type Shopper } from '../setup/counter.ts';
 import { passTime, submitRefund } from '../setup/paid_orders.ts';
 import { fieldsOf, signOf } from '../setup/v2_message.ts';
@@ -482,6 +483,24 @@ describe('v2 and its five minutes', () => {
     expect(await counter.work('surplus_refund')).toBe(1);
     const refunds = await counter.ctx.db.refund.findMany({ where: { order_no: twice.order_no } });
     expect(refunds).toMatchObject([{ origin: 'surplus', refund_fen: twice.total_fen }]);
+  });
+
+  test('a close whose job was lost is found by the sweep', async () => {
+    const { startTrade } = await import('../../lib/trades.ts');
+    const ctx = { ...counter.ctx, config: { ...counter.ctx.config, PUBLIC_URL: 'https://shop.example.com' } };
+    const { order_no } = await counter.shopper().order();
+    const payer = { session: undefined, payer_client_ip: '127.0.0.1' };
+    const one = await startTrade(ctx, payer, order_no, 'NATIVE');
+    const two = await startTrade(ctx, payer, order_no, 'MWEB');
+    await counter.ctx.db.$executeRaw`DELETE FROM pgboss.job WHERE name = 'trade_close'`;
+    await passTime(counter, 660);
+    await sweep(counter.ctx);
+    expect(await counter.work('trade_close')).toBe(1);
+    const rows = await counter.ctx.db.trade.findMany({ where: { order_no }, orderBy: { created_at: 'asc' } });
+    expect(rows.map(({ out_trade_no, trade_state }) => [out_trade_no, trade_state])).toEqual([
+      [one.out_trade_no, 'CLOSED'],
+      [two.out_trade_no, 'NOTPAY'],
+    ]);
   });
 
   test('once an order is paid, whatever else of it is payable is closed at once', async () => {
