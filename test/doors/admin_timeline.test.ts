@@ -38,6 +38,8 @@ function notification(ms: number, verdict: string, detail = ''): NotificationRow
     kind: 'payment',
     headers: { 'wechatpay-signature': 'c2lnbmF0dXJl' },
     body: Buffer.from(body),
+    body_bytes: null,
+    body_sha256: null,
     verdict,
     detail,
     out_trade_no,

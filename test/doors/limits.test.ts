@@ -93,7 +93,7 @@ test('a JSON body that drips is given up with a code', async () => {
     body,
     headers: { 'content-type': 'application/json' },
     duplex: 'half',
-  });
+  } as RequestInit);
   const read = readJson(request, z.object({}), 40);
   await expect(read).rejects.toThrow(AppError);
   await expect(read).rejects.toMatchObject({ code: 'body_too_slow', status: 408 });
