@@ -7,6 +7,7 @@ import { closeByOperator } from '../../lib/admin_actions.ts';
 import { beijingText } from '../../lib/beijing.ts';
 import { charge, chargeInput, reverseByOperator } from '../../lib/counter.ts';
 import { AppError } from '../../lib/errors.ts';
+import { reverseTrade } from '../../lib/reverse.ts';
 import { reconcileDay } from '../../lib/statements.ts';
 import { type CashDesk, openCashDesk } from '../setup/cash_desk.ts';
 import { type Counter, openCounter } from '../setup/counter.ts';
@@ -248,6 +249,28 @@ describe('while a reversal may be under way', () => {
     expect((await counter.ctx.settle({ source: 'query', report, after_reverse: true })).verdict).toBe(
       'applied',
     );
+  });
+});
+
+describe('after a reversal that gave the money back', () => {
+  it('an answer that was on its way meanwhile does not make the trade paid', async () => {
+    const out_trade_no = await desk.charge(await desk.code(true));
+    await desk.password(out_trade_no, 'confirm');
+    const { report } = await counter.ctx.payFor(await tradeRow(out_trade_no)).queryTrade(out_trade_no);
+    counter.advance(16);
+    await counter.control('clock', { advance_s: 16 });
+    expect(await reverseTrade(counter.ctx, out_trade_no, 'worker')).toBe('closed');
+    for (const source of ['query', 'notification', 'bill'] as const) {
+      expect((await counter.ctx.settle({ source, report })).verdict).toBe('not_final');
+    }
+    expect((await tradeRow(out_trade_no)).trade_state).toBe('REVOKED');
+    const { entries } = await counter.control<{ entries: { kind: string; amount_fen: number }[] }>(
+      `ledger?out_trade_no=${out_trade_no}`,
+    );
+    expect(entries.map(({ kind, amount_fen }) => [kind, amount_fen])).toEqual([
+      ['payment', 1_280],
+      ['reversal', 1_280],
+    ]);
   });
 });
 
