@@ -24,6 +24,8 @@ export const lightTheme: ThemeConfig = {
     colorWarning: '#ad4e00',
     colorError: '#cf1322',
     colorLink: '#0958d9',
+    colorLinkHover: '#003eb3',
+    colorLinkActive: '#002c8c',
     colorSuccessBg: '#f0fae8',
     colorSuccessBorder: '#b7dfa0',
     colorWarningBg: '#fff6e8',
@@ -46,8 +48,12 @@ export const darkTheme: ThemeConfig = {
     colorWarning: '#e8b339',
     colorError: '#f37370',
     colorLink: '#65a9f3',
+    colorLinkHover: '#8fc2f7',
+    colorLinkActive: '#b7d8fa',
     colorTextTertiary: 'rgba(255, 255, 255, 0.65)',
     colorTextQuaternary: 'rgba(255, 255, 255, 0.6)',
     fontFamily,
   },
+  // White on this red is hard to read.
+  components: { Button: { dangerColor: '#1f0706' } },
 };

@@ -75,3 +75,33 @@ test('every antd component the console uses has its dark values', () => {
   const missing = used.filter((name) => !silent.includes(name) && !Object.hasOwn(samples, name));
   expect([...new Set(missing)]).toEqual([]);
 });
+
+/** WCAG's contrast of two `#rrggbb` colours. */
+function contrast(one: string, other: string): number {
+  const [dark = 0, light = 0] = [one, other]
+    .map((colour) => {
+      const [r = 0, g = 0, b = 0] = [1, 3, 5]
+        .map((at) => Number.parseInt(colour.slice(at, at + 2), 16) / 255)
+        .map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    })
+    .sort((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+}
+
+test.each([
+  ['light', lightTheme],
+  ['dark', darkTheme],
+])('what only a pointer shows can be read, too: %s', (_name, chosen) => {
+  const tokens = antd.theme.getDesignToken(chosen);
+  const { colorBgContainer, colorLinkHover, colorLinkActive, colorError, colorErrorHover } = tokens;
+  for (const link of [colorLinkHover, colorLinkActive]) {
+    expect(contrast(link, colorBgContainer)).toBeGreaterThanOrEqual(4.5);
+  }
+  const letters = chosen.components?.Button?.dangerColor ?? tokens.colorWhite;
+  expect(letters).toMatch(/^#[0-9a-f]{3,6}$/i);
+  const six = letters.length === 4 ? letters.replace(/[0-9a-f]/gi, '$&$&') : letters;
+  for (const ground of [colorError, ...(chosen === darkTheme ? [colorErrorHover] : [])]) {
+    expect(contrast(six, ground)).toBeGreaterThanOrEqual(4.5);
+  }
+});
