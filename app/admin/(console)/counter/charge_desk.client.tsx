@@ -8,9 +8,9 @@ import { useRouter } from 'next/navigation';
 import { type FormEvent, useCallback, useEffect, useRef, useState } from 'react';
 import { formatFen, yuanToFen } from '../../../../lib/money.ts';
 import { ask, leaveIfSignedOut } from '../../ask.client.ts';
+import { Field } from '../field.client.tsx';
 import { ChargePanel } from './charge_panel.client.tsx';
 import type { ChargeView } from './charge_view.ts';
-import { Field } from './field.client.tsx';
 import { Goods, type Picked, type ShelfProduct } from './goods.client.tsx';
 
 interface ChargeBody {

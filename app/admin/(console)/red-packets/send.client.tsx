@@ -10,7 +10,7 @@ import { formatFen, yuanToFen } from '../../../../lib/money.ts';
 import { type RedPacketState, redPacketStateLabels } from '../../../../lib/states.ts';
 import { ask, leaveIfSignedOut } from '../../ask.client.ts';
 import { Dialog } from '../../dialog.client.tsx';
-import { Field } from '../counter/field.client.tsx';
+import { Field } from '../field.client.tsx';
 
 interface Wish {
   openid?: string;

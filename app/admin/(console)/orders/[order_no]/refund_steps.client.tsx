@@ -1,8 +1,9 @@
 'use client';
 /** The two steps of a refund: what is wished, and the wish repeated with its amount to be typed again. Sends nothing. */
 import { Button, Input, type InputRef } from 'antd';
-import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react';
+import { type FormEvent, type ReactNode, useEffect, useRef, useState } from 'react';
 import { fenToYuan, formatFen, yuanToFen } from '../../../../../lib/money.ts';
+import { Field } from '../../field.client.tsx';
 
 export interface RefundableTrade {
   order_no: string;
@@ -217,41 +218,6 @@ function useFocus() {
   const input = useRef<InputRef>(null);
   useEffect(() => input.current?.focus(), []);
   return input;
-}
-
-interface FieldProps {
-  id: string;
-  status: '' | 'error';
-  'aria-invalid': boolean;
-  'aria-describedby': string;
-}
-
-function Field({
-  label,
-  wrong,
-  testid,
-  children,
-}: {
-  label: string;
-  wrong: string | undefined;
-  testid: string;
-  children: (props: FieldProps) => ReactNode;
-}) {
-  const id = useId();
-  return (
-    <div className="field">
-      <label htmlFor={id}>{label}</label>
-      {children({
-        id,
-        status: wrong === undefined ? '' : 'error',
-        'aria-invalid': wrong !== undefined,
-        'aria-describedby': `${id}-wrong`,
-      })}
-      <p id={`${id}-wrong`} role="alert" className="field-wrong" data-testid={testid}>
-        {wrong}
-      </p>
-    </div>
-  );
 }
 
 function Sum({ name, fen, strong = false }: { name: string; fen: number; strong?: boolean }) {
