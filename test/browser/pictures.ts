@@ -34,6 +34,10 @@ import {
 
 const folder = inProject('docs', 'pictures');
 const desktop_screen = { width: 1280, height: 800 };
+const pictured = {
+  WECHAT_PRODUCTS: 'JSAPI,NATIVE,MWEB,MICROPAY,FACEPAY',
+  RED_PACKET_DAILY_LIMIT_FEN: '50000',
+};
 const dark = { colorScheme: 'dark' } as const;
 const sharp = { deviceScaleFactor: 2 };
 
@@ -47,7 +51,7 @@ await runScript(async () => {
     await withScratchPostgres(async (postgres) => {
       const database_url = postgres.url(database_name);
       await migrate(database_url, () => prepareQueues(database_url));
-      const shop = await openShop(database_url, { environment: { WECHAT_PRODUCTS: 'JSAPI,NATIVE,MWEB' } });
+      const shop = await openShop(database_url, { environment: pictured });
       try {
         await Promise.all([shop.startApp(), shop.startWorker(), hire(shop)]);
         await step('the shopper in WeChat', () => walkInWechat(browser, shop));
@@ -222,12 +226,42 @@ async function walkInConsole(browser: Browser, shop: Shop): Promise<void> {
     await page.goto(`${shop.origin}/admin/${section}`, { waitUntil: 'networkidle' });
     await shoot(page, `admin-${section}`);
   }
+  await walkAtCounter(page, shop);
   await page.goto(`${shop.origin}/admin/orders/${surplus}`, { waitUntil: 'networkidle' });
   await page.setViewportSize(phone_screen);
   await shoot(page, 'admin-order-phone');
   await page.goto(`${shop.origin}/admin/orders`, { waitUntil: 'networkidle' });
   await shoot(page, 'admin-orders-phone');
   await desk.context.close();
+}
+
+async function walkAtCounter(page: Page, shop: Shop): Promise<void> {
+  const scan = async (yuan: string, password: boolean): Promise<void> => {
+    const { auth_code } = await shop.control<{ auth_code: string }>('payment_code', { password });
+    await page.goto(`${shop.origin}/admin/counter`, { waitUntil: 'networkidle' });
+    await page.getByTestId('charge-amount').fill(yuan);
+    await page.keyboard.press('Enter');
+    await page.keyboard.type(auth_code, { delay: 2 });
+    await page.keyboard.press('Enter');
+  };
+  const standing = (expected: string): Promise<void> =>
+    page.locator(`[data-testid="charge-standing"][data-standing="${expected}"]`).waitFor();
+  await page.goto(`${shop.origin}/admin/counter`, { waitUntil: 'networkidle' });
+  await shoot(page, 'admin-counter');
+  await scan('19.90', true);
+  await standing('waiting');
+  await shoot(page, 'admin-counter-waiting');
+  const charge = new URL(page.url()).searchParams.get('charge');
+  await shop.control('password', { out_trade_no: charge, answer: 'confirm' });
+  await standing('paid');
+  await shoot(page, 'admin-counter-paid');
+  await scan('6', false);
+  await standing('paid');
+  await page.setViewportSize(phone_screen);
+  await shoot(page, 'admin-counter-phone');
+  await page.setViewportSize(desktop_screen);
+  await page.goto(`${shop.origin}/admin/red-packets`, { waitUntil: 'networkidle' });
+  await shoot(page, 'admin-red-packets');
 }
 
 async function walkInSimulator(browser: Browser, shop: Shop): Promise<void> {
