@@ -86,6 +86,7 @@ describe('the counter', () => {
     await scan(visit, '5', await newCode(true));
     await standing(visit, 'waiting');
     await visit.page.getByText(/还等 \d+ 秒/).waitFor();
+    await visit.page.getByTestId('counter-undecided').getByText('1 笔').waitFor();
     await looksWell(visit, 'waiting');
     await visit.page.reload();
     await standing(visit, 'waiting');

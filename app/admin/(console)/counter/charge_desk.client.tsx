@@ -126,6 +126,8 @@ export function ChargeDesk({
       setUnheard(undefined);
       window.history.replaceState(null, '', `/admin/counter?charge=${answer.body.out_trade_no}`);
       show(answer.body);
+      // The day's list shows it as without a result from its first moment.
+      if (answer.body.next_poll_ms !== null) router.refresh();
       return;
     }
     if (answer.status === 0 || answer.status >= 500) {
