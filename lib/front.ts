@@ -81,7 +81,11 @@ export function standInFront(options: FrontOptions): void {
     http.createServer = createServer;
     const listener = made.find((part) => typeof part === 'function');
     if (listener === undefined) throw new Error('a server was made without its listener');
-    return createServer(patience, frontListener(listener, options));
+    return createServer(
+      // A request to speak another protocol would pass by the listener and every time-out; it is an ordinary one here.
+      { ...patience, shouldUpgradeCallback: () => false },
+      frontListener(listener, options),
+    );
   };
   http.createServer = guarded as typeof createServer;
 }

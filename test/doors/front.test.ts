@@ -88,3 +88,15 @@ test('browsers are told to stay on https where the shop is reached so, and only 
     server.close();
   }
 });
+
+test('a wish for another protocol is an ordinary request: nobody keeps its socket', async () => {
+  const { server, port } = await serve(0);
+  let kept = 0;
+  server.on('upgrade', () => {
+    kept += 1;
+  });
+  const head = 'GET /orders/ HTTP/1.1\r\nHost: shop\r\nUpgrade: websocket';
+  expect(await say(port, `${head}\r\nConnection: Upgrade`)).toContain('seen 127.0.0.1');
+  expect(kept).toBe(0);
+  server.close();
+});
