@@ -137,7 +137,9 @@ async function openTrade(
     const in_the_way = open.map(({ out_trade_no }) => out_trade_no).filter((number) => !stubborn.has(number));
     if (in_the_way.length > 0) return { in_the_way };
     for (const trade of open) await closeLater(tx, trade, now);
-    return { out_trade_no: await createTrade(tx, now, ctx, wish, order, account) };
+    // Whatever the clocks of two instances say, a later trade is the newer one: everything here goes by that order.
+    const created_at = new Date(Math.max(now.getTime(), (newest?.created_at.getTime() ?? 0) + 1));
+    return { out_trade_no: await createTrade(tx, { now, created_at }, ctx, wish, order, account) };
   });
 }
 
@@ -184,7 +186,7 @@ function isSame(trade: HeldTrade, { way, openid, payer_client_ip }: Wish, accoun
 
 async function createTrade(
   tx: Tx,
-  now: Date,
+  { now, created_at }: { now: Date; created_at: Date },
   ctx: Context,
   { order_no, way, openid, payer_client_ip }: Wish,
   order: LockedOrder,
@@ -218,7 +220,7 @@ async function createTrade(
       total_fen: order.total_fen,
       openid,
       request: JSON.parse(JSON.stringify(request)) as Prisma.InputJsonObject,
-      created_at: now,
+      created_at,
       expires_at,
     },
     select: { out_trade_no: true },

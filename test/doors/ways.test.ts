@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sweep } from '../../lib/jobs.ts';
+import { showOrder } from '../../lib/orders.ts';
 import { app_key, type Counter, openCounter, type Shopper } from '../setup/counter.ts';
 import { passTime, submitRefund } from '../setup/paid_orders.ts';
 import { fieldsOf, signOf } from '../setup/v2_message.ts';
@@ -496,6 +497,28 @@ describe('v2 and its five minutes', () => {
     await passTime(counter, 660);
     await sweep(counter.ctx);
     expect(await counter.work('trade_close')).toBe(1);
+    const rows = await counter.ctx.db.trade.findMany({ where: { order_no }, orderBy: { created_at: 'asc' } });
+    expect(rows.map(({ out_trade_no, trade_state }) => [out_trade_no, trade_state])).toEqual([
+      [one.out_trade_no, 'CLOSED'],
+      [two.out_trade_no, 'NOTPAY'],
+    ]);
+  });
+
+  test('instances whose clocks disagree agree which trade is the newest: the earlier one is closed, not the later', async () => {
+    const { startTrade } = await import('../../lib/trades.ts');
+    const slow = {
+      ...counter.ctx,
+      config: { ...counter.ctx.config, PUBLIC_URL: 'https://shop.example.com' },
+    };
+    const fast = { ...slow, now: () => new Date(counter.ctx.now().getTime() + 3_000) };
+    const { order_no } = await counter.shopper().order();
+    const payer = { session: undefined, payer_client_ip: '127.0.0.1' };
+    const one = await startTrade(fast, payer, order_no, 'NATIVE');
+    const two = await startTrade(slow, payer, order_no, 'MWEB');
+    expect((await startTrade(slow, payer, order_no, 'MWEB')).out_trade_no).toBe(two.out_trade_no);
+    expect((await showOrder(slow, undefined, order_no))?.open_trade?.out_trade_no).toBe(two.out_trade_no);
+    await passTime(counter, 310);
+    await counter.work('trade_close');
     const rows = await counter.ctx.db.trade.findMany({ where: { order_no }, orderBy: { created_at: 'asc' } });
     expect(rows.map(({ out_trade_no, trade_state }) => [out_trade_no, trade_state])).toEqual([
       [one.out_trade_no, 'CLOSED'],
