@@ -74,7 +74,7 @@ export function demoEnvironment(
     WECHAT_MINI_APPID: mini_program.appid,
     WECHAT_MINI_SECRET: mini_program.secret,
     WECHAT_APP_APPID: app.appid,
-    APP_API_KEYS: `demo:${keptSecret(data_dir, 'app-api-key')}`,
+    APP_API_KEYS: process.env.APP_API_KEYS ?? `demo:${keptSecret(data_dir, 'app-api-key')}`,
     WECHAT_API_V2_KEY: merchant.api_v2_key,
     WECHAT_SIGN_TYPE: merchant.sign_type,
     WECHAT_API_V3_KEY: merchant.api_v3_key,

@@ -6,6 +6,7 @@ import { ConfigError, readConfig } from '../lib/config.ts';
 import { createContext } from '../lib/context.ts';
 import { AppError, explain } from '../lib/errors.ts';
 import { reconcileDay } from '../lib/statements.ts';
+import { loadEnvironmentFiles } from './environment_files.ts';
 
 const usage = 'usage: npm run reconcile -- --date YYYY-MM-DD [--json]';
 
@@ -15,6 +16,7 @@ async function main(): Promise<number> {
     console.error(usage);
     return 2;
   }
+  loadEnvironmentFiles();
   const ctx = createContext(readConfig(process.env));
   const started = performance.now();
   try {

@@ -82,6 +82,8 @@ export async function startStack(life: Life, mode: Mode): Promise<void> {
       `simulator  ${simulator.simulator}  (its page for people: ${simulator.page})`,
       `user       ${admin_name}`,
       `password   ${admin_password}  (for this run; the next start makes a new one)`,
+      `app key    ${settings.APP_API_KEYS?.replace(/^[^:]*:/, '')}  (for an APP's server: docs/ways-of-paying.md)`,
+      `database   ${database_url}`,
       `logs       ${log_dir}`,
       'READY',
     ].join('\n')}\n`,

@@ -21,6 +21,19 @@
   const both = (zh, en) => [zh, el('small', { lang: 'en' }, en)];
   const yuan = (fen) => `¥${Math.floor(fen / 100)}.${String(fen % 100).padStart(2, '0')}`;
 
+  /** `26 h 4 min`, `15 s`. */
+  const span = (seconds) => {
+    const parts = [
+      [Math.floor(seconds / 3600), 'h'],
+      [Math.floor((seconds % 3600) / 60), 'min'],
+      [Math.floor(seconds % 60), 's'],
+    ].filter(([count]) => count > 0);
+    return parts
+      .slice(0, 2)
+      .map(([count, unit]) => `${count} ${unit}`)
+      .join(' ');
+  };
+
   async function ask(path, method = 'GET', body) {
     const response = await fetch(`/_sim/${path}`, {
       method,
@@ -366,7 +379,8 @@
       config = fresh;
       $('now').textContent = clock.now.slice(0, 19).replace('T', ' ');
       $('ahead').textContent =
-        clock.ahead_s > 0 ? `${clock.ahead_s} s ahead · 北京时间` : '北京时间 Beijing time';
+        clock.ahead_s > 0 ? `${span(clock.ahead_s)} ahead · 北京时间` : '北京时间 Beijing time';
+      $('ahead-hint').hidden = clock.ahead_s < 600;
       drawPayer();
       const asked = tab;
       const parts = await PANELS[asked](orders);
