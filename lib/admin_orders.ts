@@ -45,6 +45,8 @@ export interface ListedOrder {
   trade_type: string | null;
   api_version: string | null;
   surplus_fen: number;
+  /** What has gone back of the payment that serves the order. */
+  refunded_fen: number;
 }
 
 export interface OrderPage {
@@ -73,7 +75,9 @@ export async function listOrders(ctx: Context, filter: OrderFilter): Promise<Ord
       SELECT o.order_no, o.state, o.title, o.total_fen, o.created_at, o.paid_at, o.served_at, o.openid,
              t.out_trade_no, t.transaction_id, t.trade_type, t.api_version,
              (SELECT coalesce(sum(s.total_fen), 0)::int FROM trade s
-               WHERE s.order_no = o.order_no AND s.surplus IS NOT NULL) AS surplus_fen
+               WHERE s.order_no = o.order_no AND s.surplus IS NOT NULL) AS surplus_fen,
+             (SELECT coalesce(sum(r.refund_fen), 0)::int FROM refund r
+               WHERE r.out_trade_no = o.paid_trade_no AND r.state = 'SUCCESS') AS refunded_fen
       FROM "order" o
       LEFT JOIN LATERAL (SELECT * FROM trade t WHERE t.order_no = o.order_no
         ORDER BY (t.out_trade_no = o.paid_trade_no) DESC NULLS LAST, t.created_at DESC LIMIT 1) t ON true

@@ -95,9 +95,13 @@ function lastSaid({ events, notifications }: OrderRead, out_trade_no: string): L
 /** One order with its trades, its money and its timeline. */
 export function orderView(read: OrderRead) {
   const { order } = read;
+  const trades = order.trades.map((trade) => tradeView(read, trade));
+  const paying = trades.find(({ out_trade_no }) => out_trade_no === order.paid_trade_no);
   return {
     order_no: order.order_no,
     state: order.state as OrderState,
+    /** What has gone back of the payment that serves it; `money` counts surplus too. */
+    refunded_fen: paying?.refundable.refunded_fen ?? 0,
     title: order.title,
     openid: masked(order.openid),
     paid_trade_no: order.paid_trade_no,
@@ -114,7 +118,7 @@ export function orderView(read: OrderRead) {
       price_fen,
       quantity,
     })),
-    trades: order.trades.map((trade) => tradeView(read, trade)),
+    trades,
     refunds: read.refunds,
     timeline: timelineOf(read),
   };

@@ -217,13 +217,21 @@ interface OrderRow {
   refunded_fen: number;
 }
 
+export type OwnOrder = Pick<
+  ShownOrder,
+  'order_no' | 'state' | 'title' | 'total_fen' | 'refunded_fen' | 'created_at' | 'expires_at'
+>;
+
 /** A shopper's own orders, newest first: those of this browser and those of this WeChat account. */
-export function listOwnOrders(ctx: Context, session: Session) {
-  const own = session.openid === null ? { session_id: session.id } : { openid: session.openid };
-  return ctx.db.order.findMany({
-    where: own,
-    orderBy: [{ created_at: 'desc' }, { order_no: 'desc' }],
-    take: 50,
-    select: { order_no: true, state: true, title: true, total_fen: true, created_at: true, expires_at: true },
-  });
+export function listOwnOrders(ctx: Context, session: Session): Promise<OwnOrder[]> {
+  const own =
+    session.openid === null
+      ? Prisma.sql`o.session_id = ${session.id}`
+      : Prisma.sql`o.openid = ${session.openid}`;
+  return ctx.db.$queryRaw<OwnOrder[]>(Prisma.sql`
+    SELECT o.order_no, o.state, o.title, o.total_fen, o.created_at, o.expires_at,
+      (SELECT coalesce(sum(r.refund_fen), 0)::int FROM refund r
+        WHERE r.out_trade_no = o.paid_trade_no AND r.state = 'SUCCESS') AS refunded_fen
+    FROM "order" o WHERE ${own}
+    ORDER BY o.created_at DESC, o.order_no DESC LIMIT 50`);
 }

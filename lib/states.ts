@@ -182,6 +182,31 @@ export const orderStateLabels: Record<OrderState, { zh: string; en: string }> = 
   CLOSED: { zh: '已关闭', en: 'Closed' },
 };
 
+const partlyRefunded = { zh: '部分退款', en: 'Partly refunded' };
+
+/** Whether less went back than was paid, of an order or a trade in state `REFUND`. */
+export function isPartlyRefunded(state: string, total_fen: number, refunded_fen: number): boolean {
+  return state === 'REFUND' && refunded_fen > 0 && refunded_fen < total_fen;
+}
+
+/** The label of an order of which `refunded_fen` has gone back: part of the money is not all of it. */
+export function orderLabel(
+  state: OrderState,
+  total_fen: number,
+  refunded_fen: number,
+): { zh: string; en: string } {
+  return isPartlyRefunded(state, total_fen, refunded_fen) ? partlyRefunded : orderStateLabels[state];
+}
+
+/** The same of a trade. */
+export function tradeLabel(
+  state: HeldTradeState,
+  total_fen: number,
+  refunded_fen: number,
+): { zh: string; en: string } {
+  return isPartlyRefunded(state, total_fen, refunded_fen) ? partlyRefunded : tradeStateLabels[state];
+}
+
 export const tradeStateLabels: Record<HeldTradeState, { zh: string; en: string }> = {
   NOTPAY: { zh: '待支付', en: 'Unpaid' },
   USERPAYING: { zh: '输入密码中', en: 'Payer is entering the password' },

@@ -16,9 +16,11 @@ import { formatFen } from '../../lib/money.ts';
 import {
   type HeldRefundState,
   type HeldTradeState,
+  isPartlyRefunded,
   type OrderState,
-  orderStateLabels,
+  orderLabel,
   refundStateLabels,
+  tradeLabel,
   tradeStateLabels,
 } from '../../lib/states.ts';
 
@@ -48,14 +50,40 @@ function Chip({ state, text, testid }: { state: HeldTradeState; text: string; te
   );
 }
 
-export function OrderChip({ state }: { state: OrderState }) {
-  return <Chip state={state} text={orderStateLabels[state].zh} testid="order-state" />;
+/** Where only part went back the sum stands with the word; `narrow` puts it on a line of its own. */
+export function OrderChip({
+  state,
+  total_fen,
+  refunded_fen,
+  narrow = false,
+}: {
+  state: OrderState;
+  total_fen: number;
+  refunded_fen: number;
+  narrow?: boolean;
+}) {
+  const { zh } = orderLabel(state, total_fen, refunded_fen);
+  const sum = isPartlyRefunded(state, total_fen, refunded_fen) ? formatFen(refunded_fen) : undefined;
+  return (
+    <>
+      <Chip state={state} text={narrow || sum === undefined ? zh : `${zh} ${sum}`} testid="order-state" />
+      {narrow && sum !== undefined ? <small className="below">已退 {sum}</small> : null}
+    </>
+  );
 }
 
 /** A trade's state, ours or WeChat's; WeChat may use a word that we never hold. */
-export function TradeChip({ state }: { state: string }) {
+export function TradeChip({
+  state,
+  total_fen = 0,
+  refunded_fen = 0,
+}: {
+  state: string;
+  total_fen?: number;
+  refunded_fen?: number;
+}) {
   if (!isHeld(state)) return <Tag className="chip">{state === 'unknown' ? '没有问到' : state}</Tag>;
-  return <Chip state={state} text={tradeStateLabels[state].zh} />;
+  return <Chip state={state} text={tradeLabel(state, total_fen, refunded_fen).zh} />;
 }
 
 function isHeld(state: string): state is HeldTradeState {

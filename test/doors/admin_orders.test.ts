@@ -2,13 +2,20 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listAddress, usualRanges } from '../../app/admin/(console)/orders/address.ts';
-import { type ListedOrder, listOrders, type OrderFilter, orderFilter } from '../../lib/admin_orders.ts';
+import {
+  type ListedOrder,
+  listOrders,
+  type OrderFilter,
+  orderFilter,
+  readOrder,
+} from '../../lib/admin_orders.ts';
+import { orderView } from '../../lib/admin_views.ts';
 import { readConfig } from '../../lib/config.ts';
 import { type Context, createContext } from '../../lib/context.ts';
 import { type Db, openDb } from '../../lib/db.ts';
-import { orderStates } from '../../lib/states.ts';
+import { orderLabel, orderStates, tradeLabel } from '../../lib/states.ts';
 import { createTestDatabase } from '../setup/database.ts';
-import { account, makeTrade, payer } from '../setup/rows.ts';
+import { account, makeRefund, makeTrade, payer } from '../setup/rows.ts';
 
 let db: Db;
 let ctx: Context;
@@ -189,6 +196,50 @@ describe('states, totals and the address', () => {
     const deep = orderFilter.parse({ after: '1764000000000_20261123183007ABCDEFGHJKMNPQRS' });
     expect(deep.after).toBeDefined();
     expect(listAddress(deep, { state: 'CLOSED' })).toBe('/admin/orders?state=CLOSED');
+  });
+});
+
+describe('a refund of a part', () => {
+  beforeAll(freshContext);
+  afterAll(() => db.$disconnect());
+
+  const refunded = { order_state: 'REFUND', trade_state: 'REFUND', total_fen: 25_600 } as const;
+  const shown = async (q: string) => {
+    const row = (await list({ q })).orders[0];
+    const read = await readOrder(ctx, q);
+    if (row === undefined || read === undefined) throw new Error('no such order');
+    const { refunded_fen, state, money, trades } = orderView(read);
+    return {
+      in_list: [row.refunded_fen, orderLabel(row.state, row.total_fen, row.refunded_fen).zh],
+      on_page: [refunded_fen, orderLabel(state, money.total_fen, refunded_fen).zh],
+      trades: trades.map((trade) =>
+        tradeLabel(trade.trade_state, trade.total_fen, trade.refundable.refunded_fen),
+      ),
+    };
+  };
+
+  test('is called one, with its sum, until the rest has gone back too', async () => {
+    const made = await makeTrade(db, refunded);
+    await makeRefund(db, made, 10_000);
+    await makeRefund(db, made, 15_600, 'PROCESSING');
+    expect(await shown(made.order_no)).toEqual({
+      in_list: [10_000, '部分退款'],
+      on_page: [10_000, '部分退款'],
+      trades: [{ zh: '部分退款', en: 'Partly refunded' }],
+    });
+    await db.refund.updateMany({ where: { order_no: made.order_no }, data: { state: 'SUCCESS' } });
+    expect(await shown(made.order_no)).toEqual({
+      in_list: [25_600, '已退款'],
+      on_page: [25_600, '已退款'],
+      trades: [{ zh: '已退款', en: 'Refunded' }],
+    });
+  });
+
+  test('of a surplus that went back nothing counts as given back of the order', async () => {
+    const made = await makeTrade(db, { ...refunded, order_state: 'SUCCESS', trade_state: 'SUCCESS' });
+    const surplus = await makeTrade(db, { ...refunded, order_no: made.order_no });
+    await makeRefund(db, surplus, 25_600);
+    expect(await shown(made.order_no)).toMatchObject({ in_list: [0, '已支付'], on_page: [0, '已支付'] });
   });
 });
 

@@ -1,6 +1,10 @@
 /** Placing an order: once per checkout, at our price, from our own page, or a coded refusal that names the field. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { listOwnOrders } from '../../lib/orders.ts';
+import type { Session } from '../../lib/sessions.ts';
+import { orderLabel } from '../../lib/states.ts';
 import { type Counter, openCounter, type Shopper } from '../setup/counter.ts';
+import { makeRefund, makeTrade, payer } from '../setup/rows.ts';
 
 let counter: Counter;
 let shopper: Shopper;
@@ -127,6 +131,46 @@ describe('one checkout is one order', () => {
     const [mine, theirs] = [await send(body), await send(body, other)];
     expect(theirs.status).toBe(201);
     expect(theirs.body.order_no).not.toBe(mine.body.order_no);
+  });
+});
+
+describe('a shopper’s own orders', () => {
+  const refunded = { order_state: 'REFUND', trade_state: 'REFUND', total_fen: 25_600 } as const;
+  const session = (who: Partial<Session>): Session => ({
+    id: 'of no order',
+    kind: 'shopper',
+    openid: null,
+    admin_id: null,
+    ...who,
+  });
+
+  test('tell a part that went back from the whole, newest first', async () => {
+    const { ctx } = counter;
+    const part = await makeTrade(ctx.db, { ...refunded, now: new Date('2026-11-23T10:00:00Z') });
+    const whole = await makeTrade(ctx.db, { ...refunded, now: new Date('2026-11-23T11:00:00Z') });
+    await makeRefund(ctx.db, part, 10_000);
+    await makeRefund(ctx.db, part, 5_000, 'PROCESSING');
+    await makeRefund(ctx.db, whole, 25_600);
+    const own = await listOwnOrders(ctx, session({ openid: payer }));
+    const told = own.map(({ order_no, state, total_fen, refunded_fen }) => ({
+      order_no,
+      refunded_fen,
+      label: orderLabel(state, total_fen, refunded_fen).en,
+    }));
+    expect(told).toEqual([
+      { order_no: whole.order_no, refunded_fen: 25_600, label: 'Refunded' },
+      { order_no: part.order_no, refunded_fen: 10_000, label: 'Partly refunded' },
+    ]);
+  });
+
+  test('without a WeChat account are those of this browser alone', async () => {
+    const { ctx } = counter;
+    const { order_no } = await makeTrade(ctx.db);
+    const { session_id } = await ctx.db.order.findUniqueOrThrow({ where: { order_no } });
+    const numbers = async (id: string) =>
+      (await listOwnOrders(ctx, session({ id }))).map(({ order_no }) => order_no);
+    expect(await numbers(session_id ?? '')).toEqual([order_no]);
+    expect(await numbers('of no order')).toEqual([]);
   });
 });
 

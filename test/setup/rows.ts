@@ -5,7 +5,7 @@
 import type { Db } from '../../lib/db.ts';
 import { newNumber, randomText } from '../../lib/numbers.ts';
 import type { Evidence } from '../../lib/settle.ts';
-import type { HeldTradeState, OrderState } from '../../lib/states.ts';
+import type { HeldRefundState, HeldTradeState, OrderState } from '../../lib/states.ts';
 import type { TradeReport } from '../../lib/wechat/index.ts';
 
 export const account = { appid: 'wx0000000000000001', mch_id: '1900000001' } as const;
@@ -70,6 +70,29 @@ export async function makeTrade(db: Db, wishes: TradeWishes = {}): Promise<MadeT
     },
   });
   return { order_no, out_trade_no, total_fen };
+}
+
+/** Money of a paid trade that went back, or is on its way; the books of trade and order stay as they are. */
+export async function makeRefund(
+  db: Db,
+  { order_no, out_trade_no, total_fen }: MadeTrade,
+  refund_fen: number,
+  state: HeldRefundState = 'SUCCESS',
+): Promise<void> {
+  await db.refund.create({
+    data: {
+      out_refund_no: newNumber(new Date()),
+      out_trade_no,
+      order_no,
+      command_key: randomText(16),
+      origin: 'operator',
+      state,
+      refund_fen,
+      total_fen,
+      reason: '测试',
+      created_at: new Date(),
+    },
+  });
 }
 
 /** What WeChat says of a paid trade; `changes` make it say something else. */

@@ -3,7 +3,7 @@ import type { Metadata } from 'next';
 import { beijingText } from '../../../lib/beijing.ts';
 import { formatFen } from '../../../lib/money.ts';
 import { listOwnOrders } from '../../../lib/orders.ts';
-import { type OrderState, orderStateLabels } from '../../../lib/states.ts';
+import { isPartlyRefunded, orderLabel } from '../../../lib/states.ts';
 import { words } from '../../../lib/words.ts';
 import { languageOfPage } from '../../language.ts';
 import { Notice } from '../notice.tsx';
@@ -42,9 +42,12 @@ export default async function Orders() {
       <main className="list" id="content">
         <h1>{words.orders.title}</h1>
         <ul className="cards">
-          {orders.map(({ order_no, state, title, total_fen, created_at, expires_at }) => {
+          {orders.map(({ order_no, state, title, total_fen, refunded_fen, created_at, expires_at }) => {
             const expired = state === 'NOTPAY' && expires_at <= now;
-            const label = expired ? words.orders.expired : orderStateLabels[state as OrderState][language];
+            const label = expired
+              ? words.orders.expired
+              : orderLabel(state, total_fen, refunded_fen)[language];
+            const part = isPartlyRefunded(state, total_fen, refunded_fen);
             return (
               <li key={order_no}>
                 <a className="card order" href={`/pay/${order_no}`} data-testid={`order-${order_no}`}>
@@ -53,6 +56,7 @@ export default async function Orders() {
                   <span className="order-time">{beijingText(created_at).slice(0, 16)}</span>
                   <span className="chip" data-state={expired ? 'CLOSED' : state}>
                     {label}
+                    {part ? ` ${formatFen(refunded_fen)}` : ''}
                   </span>
                 </a>
               </li>

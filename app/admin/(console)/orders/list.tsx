@@ -96,7 +96,7 @@ function Row({ order }: { order: ListedOrder }) {
       </td>
       <td className="cell-amount number">{formatFen(order.total_fen)}</td>
       <td className="cell-state">
-        <OrderChip state={order.state} />
+        <OrderChip state={order.state} total_fen={order.total_fen} refunded_fen={order.refunded_fen} narrow />
         {order.surplus_fen > 0 ? <SurplusChip fen={order.surplus_fen} /> : null}
       </td>
       <td className="cell-wechat" data-label="微信单号">

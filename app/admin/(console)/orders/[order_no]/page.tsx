@@ -45,7 +45,7 @@ export default async function OrderPage({ params }: Props) {
       <div className="order-head">
         <h1 className="code">{order.order_no}</h1>
         <Copy text={order.order_no} what="订单号" />
-        <OrderChip state={order.state} />
+        <OrderChip state={order.state} total_fen={order.money.total_fen} refunded_fen={order.refunded_fen} />
         <Link href={`/admin/audit?target=${order.order_no}`} prefetch={false} className="pages-end">
           操作记录
         </Link>

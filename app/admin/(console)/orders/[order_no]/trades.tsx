@@ -33,7 +33,11 @@ export function Trades({ order, sellers }: { order: OrderView; sellers: Readonly
             <GiveBack order_no={order.order_no} trade={trade} />
             <dl className="facts">
               <Pair name="我方状态">
-                <TradeChip state={trade.trade_state} />
+                <TradeChip
+                  state={trade.trade_state}
+                  total_fen={trade.total_fen}
+                  refunded_fen={trade.refundable.refunded_fen}
+                />
               </Pair>
               <Pair name="微信最近所说">
                 <Said trade={trade} />
@@ -108,12 +112,16 @@ function GiveBack({ order_no, trade }: { order_no: string; trade: Trade }) {
   );
 }
 
-function Said({ trade: { wechat_said, trade_state } }: { trade: Trade }) {
+function Said({ trade: { wechat_said, trade_state, total_fen, refundable } }: { trade: Trade }) {
   if (wechat_said === null) return <span className="none">尚无</span>;
   const differs = wechat_said.trade_state !== trade_state && wechat_said.trade_state !== 'unknown';
   return (
     <>
-      <TradeChip state={wechat_said.trade_state} />
+      <TradeChip
+        state={wechat_said.trade_state}
+        total_fen={total_fen}
+        refunded_fen={refundable.refunded_fen}
+      />
       <small>
         {wechat_said.by === 'query' ? '查询' : '通知'}于 {beijingExactly(wechat_said.at)}
         {differs ? '，与我方不同' : ''}
