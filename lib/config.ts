@@ -184,7 +184,7 @@ export const settings = {
     schema: z.coerce.number().int().min(1).max(1_000_000).default(120),
     example: '120',
     purpose:
-      'How many orders, and how many sign-ins, one client address may begin in a minute. Shoppers behind one router share it.',
+      'How many orders, how many payments, and how many sign-ins, one client address may begin in a minute. Shoppers behind one router share it.',
   },
   WECHAT_APPID: {
     schema: z.string().regex(/^wx[0-9a-zA-Z]{16}$/, 'wx and 16 letters or digits'),

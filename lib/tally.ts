@@ -40,7 +40,11 @@ export async function countOne(ctx: Context, name: string): Promise<number> {
 }
 
 /** Counts what this caller begins; throws `too_many_requests` when its address has begun too much this minute. */
-export async function limitCaller(ctx: Context, headers: Headers, what: 'order' | 'sign_in'): Promise<void> {
+export async function limitCaller(
+  ctx: Context,
+  headers: Headers,
+  what: 'order' | 'pay' | 'sign_in',
+): Promise<void> {
   const begun = await countOne(ctx, `${what} ${addressOf(clientIp(ctx, headers))}`);
   if (begun > ctx.config.ADDRESS_LIMIT_PER_MINUTE) throw new AppError('too_many_requests');
 }

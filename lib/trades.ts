@@ -30,6 +30,9 @@ import type { PlaceTrade, WechatPay } from './wechat/index.ts';
 const shortestTrade_ms = nearestExpiry_ms + 30_000;
 /** Two devices that take the order from each other in turns are told to wait before they do it for ever. */
 const mostTurns = 4;
+/** Each trade costs WeChat calls and may stay payable for minutes: whoever has the link may not begin them for ever. */
+const mostTrades = 8;
+const mostTradesWithin_ms = 10 * 60_000;
 
 /** Who wants to pay, and from where. */
 export interface Payer {
@@ -40,7 +43,8 @@ export interface Payer {
 /**
  * Opens, or takes up again, the trade of an order for one way of paying, and returns what that way's payer is handed.
  * However often and from however many instances it is called, WeChat hears one number. An earlier trade of another way
- * is given up first: `order_paid` when that one turns out paid, `trade_closing` when what became of it is not known.
+ * is given up first: `order_paid` when that one turns out paid, `trade_closing` when what became of it is not known;
+ * `too_many_requests` when the order has moved between ways too often.
  */
 export async function startTrade<W extends Way>(
   ctx: Context,
@@ -93,12 +97,10 @@ async function start(ctx: Context, wish: Wish): Promise<Begun> {
   for (let turn = 1; turn <= mostTurns; turn += 1) {
     const opened = await openTrade(ctx, wish, dead, stubborn);
     if ('in_the_way' in opened) {
-      for (const out_trade_no of opened.in_the_way) {
-        const outcome = await giveUp(ctx, out_trade_no);
-        if (outcome === 'paid') throw new AppError('order_paid');
-        if (outcome === 'unknown') throw new AppError('trade_closing');
-        if (outcome === 'refused') stubborn.add(out_trade_no);
-      }
+      const outcome = await giveUp(ctx, opened.in_the_way);
+      if (outcome === 'paid') throw new AppError('order_paid');
+      if (outcome === 'unknown') throw new AppError('trade_closing');
+      if (outcome === 'refused') stubborn.add(opened.in_the_way);
       continue;
     }
     const ensured = await ensurePlaced(ctx, opened.out_trade_no);
@@ -108,7 +110,7 @@ async function start(ctx: Context, wish: Wish): Promise<Begun> {
   throw new AppError('busy');
 }
 
-type Opened = { out_trade_no: string } | { in_the_way: string[] };
+type Opened = { out_trade_no: string } | { in_the_way: string };
 
 /** Finds the trade to pay by or makes one, all under the order's lock; committed before WeChat hears of it. */
 async function openTrade(
@@ -133,13 +135,27 @@ async function openTrade(
     if (newest !== undefined && !dead.has(newest.out_trade_no) && isSame(newest, wish, account)) {
       return { out_trade_no: newest.out_trade_no };
     }
-    const open = [newest, ...older].flatMap((trade) => (trade !== undefined && isOpen(trade) ? [trade] : []));
-    const in_the_way = open.map(({ out_trade_no }) => out_trade_no).filter((number) => !stubborn.has(number));
-    if (in_the_way.length > 0) return { in_the_way };
-    for (const trade of open) await closeLater(tx, trade, now);
+    // Before the newest is given up: it stays payable.
+    refuseTooMany([newest, ...older], now);
+    if (newest !== undefined && isOpen(newest) && !stubborn.has(newest.out_trade_no)) {
+      return { in_the_way: newest.out_trade_no };
+    }
+    // An older one that is open was given up when a newer took its place: WeChat refused, and its close is planned.
+    for (const trade of [newest, ...older]) {
+      if (trade !== undefined && isOpen(trade)) await closeLater(tx, trade, now);
+    }
     // Whatever the clocks of two instances say, a later trade is the newer one: everything here goes by that order.
     const created_at = new Date(Math.max(now.getTime(), (newest?.created_at.getTime() ?? 0) + 1));
     return { out_trade_no: await createTrade(tx, { now, created_at }, ctx, wish, order, account) };
+  });
+}
+
+function refuseTooMany(trades: readonly (HeldTrade | undefined)[], now: Date): void {
+  const since_ms = now.getTime() - mostTradesWithin_ms;
+  const begun = trades.filter((trade) => trade !== undefined && trade.created_at.getTime() > since_ms);
+  if (begun.length < mostTrades) return;
+  throw new AppError('too_many_requests', {
+    detail: `at most ${mostTrades} payments of an order are begun in 10 minutes; go on with the last one`,
   });
 }
 

@@ -9,44 +9,55 @@ import { knock } from '../setup/host.ts';
 
 const limit = 5;
 let counter: Counter;
+/** One to begin payments of. */
+let order_no: string;
 beforeAll(async () => {
   counter = await openCounter({
-    environment: { ADDRESS_LIMIT_PER_MINUTE: String(limit), TRUSTED_PROXIES: '1' },
+    environment: {
+      ADDRESS_LIMIT_PER_MINUTE: String(limit),
+      TRUSTED_PROXIES: '1',
+      WECHAT_PRODUCTS: 'JSAPI,NATIVE',
+    },
   });
+  order_no = ((await (await order('192.0.2.1')).json()) as { order_no: string }).order_no;
 });
 afterAll(() => counter.close());
 
-const order = (ip: string, language = 'zh-CN') =>
+const post = (path: string, body: unknown, ip: string) =>
   knock(
-    new Request(`${counter.host.origin}/api/orders`, {
+    new Request(`${counter.host.origin}${path}`, {
       method: 'POST',
-      body: JSON.stringify({
-        items: [{ product_id: 'longjing', quantity: 1 }],
-        checkout_key: crypto.randomUUID(),
-      }),
+      body: JSON.stringify(body),
       headers: {
         'content-type': 'application/json',
         origin: counter.host.origin,
         'x-forwarded-for': ip,
-        'accept-language': language,
+        'accept-language': 'zh-CN',
       },
     }),
   );
+const order = (ip: string) => {
+  const checkout_key = crypto.randomUUID();
+  return post('/api/orders', { items: [{ product_id: 'longjing', quantity: 1 }], checkout_key }, ip);
+};
+const pay = (ip: string) => post(`/api/orders/${order_no}/pay`, { trade_type: 'NATIVE' }, ip);
 const signIn = (ip: string) =>
   knock(new Request(`${counter.host.origin}/api/wechat/oauth`, { headers: { 'x-forwarded-for': ip } }));
 
 async function rows() {
   const { db } = counter.ctx;
-  const [orders, sessions, states] = await Promise.all([
+  const [orders, trades, sessions, states] = await Promise.all([
     db.order.count(),
+    db.trade.count(),
     db.session.count(),
     db.oauth_state.count(),
   ]);
-  return { orders, sessions, states };
+  return { orders, trades, sessions, states };
 }
 
 describe.each([
   ['orders', order, 201],
+  ['payments', pay, 200],
   ['sign-ins', signIn, 302],
 ] as const)('%s of one address', (_name, begin, begun) => {
   test('are refused beyond the limit with a code and a sentence, write no row, and hold nobody else up', async () => {

@@ -526,6 +526,36 @@ describe('v2 and its five minutes', () => {
     ]);
   });
 
+  test('an order that goes to and fro costs WeChat a few calls each time, and after eight trades rests', async () => {
+    const { startTrade } = await import('../../lib/trades.ts');
+    const ctx = { ...counter.ctx, config: { ...counter.ctx.config, PUBLIC_URL: 'https://shop.example.com' } };
+    const { order_no } = await counter.shopper().order();
+    const payer = { session: undefined, payer_client_ip: '127.0.0.1' };
+    const turn = (nth: number) => startTrade(ctx, payer, order_no, nth % 2 === 0 ? 'NATIVE' : 'MWEB');
+    const called = async () => {
+      const { entries } = await counter.control<{ entries: { kind: string }[] }>('log?limit=100000');
+      return entries.filter(({ kind }) => kind === 'call').length;
+    };
+    const calls: number[] = [];
+    for (let nth = 0; nth < 8; nth += 1) {
+      const before = await called();
+      await turn(nth);
+      calls.push((await called()) - before);
+    }
+    // The newest is asked about, refused a close, asked about again; then the next is placed.
+    expect(calls).toEqual([1, 4, 4, 4, 4, 4, 4, 4]);
+    const before = await called();
+    await expect(turn(8)).rejects.toMatchObject({ code: 'too_many_requests', status: 429 });
+    const { out_trade_no } = await startTrade(ctx, payer, order_no, 'MWEB');
+    expect((await called()) - before).toBe(0);
+    const rows = await counter.ctx.db.trade.findMany({ where: { order_no }, orderBy: { created_at: 'asc' } });
+    expect([rows.length, rows.at(-1)?.out_trade_no]).toEqual([8, out_trade_no]);
+    await passTime(counter, 610);
+    await counter.work('trade_close');
+    expect(await counter.ctx.db.trade.count({ where: { order_no, trade_state: 'NOTPAY' } })).toBe(1);
+    await expect(turn(8)).resolves.toHaveProperty('code_url');
+  });
+
   test('once an order is paid, whatever else of it is payable is closed at once', async () => {
     const { startTrade } = await import('../../lib/trades.ts');
     const ctx = { ...counter.ctx, config: { ...counter.ctx.config, PUBLIC_URL: 'https://shop.example.com' } };

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { writerOf } from '../../../../../lib/callers.ts';
 import { context } from '../../../../../lib/context.ts';
 import { answering, answerJson, clientIp, readJson } from '../../../../../lib/http.ts';
+import { limitCaller } from '../../../../../lib/tally.ts';
 import { startTrade } from '../../../../../lib/trades.ts';
 import { wayOf, ways } from '../../../../../lib/ways.ts';
 import { qrRegion } from '../../../../(shop)/pay/regions.ts';
@@ -16,6 +17,7 @@ export function POST(request: Request, route: Route): Promise<Response> {
   return answering(ctx, request, async () => {
     const session = await writerOf(ctx, request);
     const { trade_type } = await readJson(request, payInput);
+    await limitCaller(ctx, request.headers, 'pay');
     const { order_no } = await route.params;
     const payer = { session, payer_client_ip: clientIp(ctx, request.headers) };
     const started = await startTrade(ctx, payer, order_no, wayOf(trade_type, session));
