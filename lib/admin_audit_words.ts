@@ -41,6 +41,8 @@ const codes: Record<string, string> = {
   product_not_opened: '没有开通',
   red_packet_amount: '每个红包 1 至 200 元',
   red_packet_limit: '超过当天限额',
+  red_packet_no_payer: '订单未支付或不知道付款人',
+  red_packet_other_account: '付款人属于另一个账号',
   red_packet_key_reused: '请求重复而金额不同',
 };
 

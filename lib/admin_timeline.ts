@@ -50,7 +50,7 @@ export function timelineOf({ order, events, notifications }: OrderRead): Timelin
 
 /** Every openid that our rows of this order hold: what must never be shown whole. */
 export function knownOpenids(order: Pick<OrderRead['order'], 'openid' | 'trades'>): string[] {
-  const all = [order.openid, ...order.trades.map(({ openid }) => openid)];
+  const all = [order.openid, ...order.trades.flatMap(({ openid, payer_openid }) => [openid, payer_openid])];
   return [...new Set(all)].filter((openid): openid is string => openid !== null);
 }
 

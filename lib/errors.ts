@@ -143,6 +143,16 @@ const refusals = {
     zh: '超过今天的红包限额',
     en: 'More than may be sent as red packets today',
   },
+  red_packet_no_payer: {
+    status: 409,
+    zh: '这笔订单没有支付，或微信没有说付款人是谁，请直接填 openid',
+    en: 'This order is not paid, or WeChat did not say who paid it; give an openid instead',
+  },
+  red_packet_other_account: {
+    status: 409,
+    zh: '这笔订单的付款人属于另一个账号（小程序、APP 或子商户的公众号），其 openid 不能收本公众号的红包',
+    en: 'Who paid this order is known under another account (mini-program, APP or a sub-merchant’s): this official account cannot send there',
+  },
   red_packet_key_reused: {
     status: 409,
     zh: '该请求已用于另一个红包，请刷新页面',

@@ -25,22 +25,24 @@ const worthSending_ms = 24 * 3_600_000;
 /** Of the user, not of our settings: the order's timeline is the place for it, not the list of troubles. */
 const aboutTheUser: ReadonlySet<number | undefined> = new Set([40003, 43004, 43019, 43101, 50002]);
 
-/** Writes the row and its job for a served order, once; nothing without a template or without a buyer we know. */
+/** Writes the row and its job for a served order, once; nothing without a template or without a payer known under our account. */
 export async function planOrderMessage(ctx: Context, order_no: string): Promise<void> {
   const { WECHAT_MESSAGE_TEMPLATE_ID: template_id, WECHAT_MESSAGE_KIND: kind } = ctx.config;
   if (template_id === undefined) return;
   await ctx.db.$executeRaw(
     new Prisma.Sql(
       [
-        'WITH planned AS (INSERT INTO order_message (order_no, openid, kind, template_id, state, created_at) SELECT o.order_no, coalesce(t.openid, o.openid), ',
+        'WITH planned AS (INSERT INTO order_message (order_no, openid, kind, template_id, state, created_at) SELECT o.order_no, coalesce(t.payer_openid, t.openid), ',
         ', ',
         `, 'WAITING', `,
         ` FROM "order" o JOIN trade t ON t.out_trade_no = o.paid_trade_no WHERE o.order_no = `,
-        ` AND o.state = 'SUCCESS' AND o.served_at IS NOT NULL AND coalesce(t.openid, o.openid) IS NOT NULL
+        ` AND o.state = 'SUCCESS' AND o.served_at IS NOT NULL AND coalesce(t.payer_openid, t.openid) IS NOT NULL
+            AND coalesce(t.sub_appid, t.appid) = `,
+        `
           ON CONFLICT (order_no) DO NOTHING RETURNING order_no)
         ${enqueueSelect('order_message', `jsonb_build_object('order_no', order_no)`, 'order_no')} FROM planned ON CONFLICT DO NOTHING`,
       ],
-      [kind, template_id, ctx.now(), order_no],
+      [kind, template_id, ctx.now(), order_no, ctx.config.WECHAT_APPID],
     ),
   );
 }

@@ -36,7 +36,7 @@ export const redPacketInput = z
       .trim()
       .regex(/^[\w-]{1,128}$/, 'must be an openid')
       .optional(),
-    /** Instead of an openid: the buyer of this order. */
+    /** Instead of an openid: who paid this order. */
     order_no: z.string().trim().regex(numberPattern, 'must be one of our order numbers').optional(),
     total_fen: z.number().int('must be whole fen').min(1),
     /** 1: one person's; 3 to 20: shared by lot. */
@@ -60,7 +60,8 @@ export interface MadeRedPacket {
 
 /**
  * Books a red packet and sends it once; the queue follows it. Throws `product_not_opened`, `red_packet_amount`,
- * `red_packet_limit` with what is left, `red_packet_key_reused`, `not_found` for an order without a buyer.
+ * `red_packet_limit` with what is left, `red_packet_key_reused`, `not_found` for no order of ours, `red_packet_no_payer`,
+ * `red_packet_other_account`.
  */
 export async function sendByOperator(
   ctx: Context,
@@ -106,7 +107,7 @@ async function book(ctx: Context, operator: Operator, input: RedPacketInput): Pr
       }
       return { mch_billno: known.mch_billno, made: false };
     }
-    const openid = input.openid ?? (await buyerOf(tx, input.order_no ?? ''));
+    const openid = input.openid ?? (await buyerOf(ctx, tx, input.order_no ?? ''));
     await refuseBeyondLimits(ctx, tx, openid, input.total_fen, now);
     const day = beijingText(now).slice(0, 10).replaceAll('-', '');
     const mch_billno = `${account.mch_id}${day}${randomDigits(10)}`;
@@ -144,10 +145,24 @@ async function book(ctx: Context, operator: Operator, input: RedPacketInput): Pr
   });
 }
 
-async function buyerOf(tx: Tx, order_no: string): Promise<string> {
-  const order = await tx.order.findUnique({ where: { order_no }, select: { openid: true } });
-  if (order?.openid == null) throw new AppError('not_found', { field: 'order_no' });
-  return order.openid;
+/** Who paid, never who began: whoever has the link may begin. */
+async function buyerOf(ctx: Context, tx: Tx, order_no: string): Promise<string> {
+  const field = 'order_no';
+  const order = await tx.order.findUnique({ where: { order_no }, select: { paid_trade_no: true } });
+  if (order === null) throw new AppError('not_found', { field });
+  const trade =
+    order.paid_trade_no === null
+      ? null
+      : await tx.trade.findUnique({
+          where: { out_trade_no: order.paid_trade_no },
+          select: { appid: true, sub_appid: true, openid: true, payer_openid: true },
+        });
+  const openid = trade?.payer_openid ?? trade?.openid;
+  if (trade === null || openid == null) throw new AppError('red_packet_no_payer', { field });
+  if ((trade.sub_appid ?? trade.appid) !== ctx.config.WECHAT_APPID) {
+    throw new AppError('red_packet_other_account', { field });
+  }
+  return openid;
 }
 
 /** What WeChat refused or could not send does not count; everything that may be money does. */

@@ -50,7 +50,7 @@ const moveRows = Object.entries(tradeMoves)
  * done. `ranked` lets only one of several messages in a batch act: the first that tells of money, else the
  * first. The rest writes. `moved` asks for no state on purpose: its WHERE would look at our snapshot, which may be
  * older than what the lock waited for; the guard is the lock, and `held` is what the row is. A bill has no column for
- * the payer under a sub-merchant's account.
+ * the payer under a sub-merchant's account; who began a trade bound to an openid is who paid it.
  */
 const before = `
 WITH evidence AS MATERIALIZED (
@@ -120,6 +120,9 @@ const after = `::json) AS e(
     trade_state = a.move,
     transaction_id = CASE WHEN a.move = 'SUCCESS' THEN a.transaction_id ELSE t.transaction_id END,
     payer_total_fen = CASE WHEN a.move = 'SUCCESS' THEN a.payer_total_fen ELSE t.payer_total_fen END,
+    payer_openid = CASE WHEN a.move = 'SUCCESS' THEN coalesce(
+        left(nullif(CASE WHEN t.sub_appid IS NULL THEN a.openid ELSE a.sub_openid END, ''), 128),
+        t.payer_openid, t.openid) ELSE t.payer_openid END,
     bank_type = CASE WHEN a.move = 'SUCCESS' THEN left(a.bank_type, 32) ELSE t.bank_type END,
     success_at = CASE WHEN a.move = 'SUCCESS' THEN a.success_at ELSE t.success_at END,
     closed_at = CASE WHEN a.move IN ('SUCCESS', 'USERPAYING') THEN t.closed_at ELSE a.now END,

@@ -107,6 +107,34 @@ describe('a paid order', () => {
     expect(await counter.ctx.db.order_message.findUnique({ where: { order_no } })).toBeNull();
   });
 
+  test('whose payment somebody else began is told to who paid', async () => {
+    await counter.restart({ ...settings('template'), WECHAT_PRODUCTS: 'JSAPI,NATIVE' });
+    const visitor = counter.shopper();
+    const { order_no } = await visitor.order();
+    const other = counter.shopper(counter.simulator_config.users[1]?.openid);
+    await other.signIn();
+    await other.pay(order_no);
+    const answer = await visitor.post(`/api/orders/${order_no}/pay`, { trade_type: 'NATIVE' });
+    const { code_url } = (await answer.json()) as { code_url: string };
+    await counter.control('pay', { code_url, openid: buyer.openid });
+    await expect.poll(async () => (await visitor.status(order_no)).state).toBe('SUCCESS');
+    await counter.work('order_paid');
+    expect(await row(order_no)).toMatchObject({ openid: buyer.openid });
+    await counter.work('order_message');
+    expect(await sentAbout(order_no)).toMatchObject([{ openid: buyer.openid }]);
+  });
+
+  test('whose payer is known under another account only is nobody’s message', async () => {
+    const { order_no } = await buyer.order();
+    const { out_trade_no } = await buyer.pay(order_no);
+    await counter.control('pay', { out_trade_no });
+    await expect.poll(async () => (await buyer.status(order_no)).state).toBe('SUCCESS');
+    const { appid } = counter.simulator_config.mini_program;
+    await counter.ctx.db.trade.update({ where: { out_trade_no }, data: { appid } });
+    await counter.work('order_paid');
+    expect(await counter.ctx.db.order_message.count({ where: { order_no } })).toBe(0);
+  });
+
   test('an unpaid order is nobody’s message', async () => {
     const { order_no } = await buyer.order();
     await sendOrderMessage(counter.ctx, order_no);

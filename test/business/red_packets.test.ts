@@ -7,7 +7,7 @@ import { AppError } from '../../lib/errors.ts';
 import { randomText } from '../../lib/numbers.ts';
 import { redPacketInput, sendByOperator } from '../../lib/red_packets.ts';
 import { type CashDesk, openCashDesk } from '../setup/cash_desk.ts';
-import { type Counter, openCounter } from '../setup/counter.ts';
+import { app_key, type Counter, openCounter } from '../setup/counter.ts';
 
 let counter: Counter;
 let desk: CashDesk;
@@ -19,6 +19,7 @@ beforeAll(async () => {
       RED_PACKET_DAILY_LIMIT_FEN: '20000',
       RED_PACKET_DAILY_PER_PERSON: '2',
       WECHAT_TIMEOUT_MS: '700',
+      WECHAT_PRODUCTS: 'JSAPI,NATIVE,APP',
     },
   });
   desk = await openCashDesk(counter);
@@ -72,6 +73,62 @@ async function refusal(doing: Promise<unknown>): Promise<string> {
   if (!(error instanceof AppError)) throw new Error('not refused', { cause: error });
   return error.code;
 }
+
+describe('a red packet to the payer of an order', () => {
+  it('goes to who paid, not to who began the payment with nothing but the link', async () => {
+    const buyer = counter.shopper();
+    const { order_no } = await buyer.order();
+    const other = counter.shopper(openids[1]);
+    await other.signIn();
+    await other.pay(order_no);
+    const to = { order_no, total_fen: 100 };
+    expect(await refusal(send(to))).toBe('red_packet_no_payer');
+    const answer = await buyer.post(`/api/orders/${order_no}/pay`, { trade_type: 'NATIVE' });
+    const { code_url } = (await answer.json()) as { code_url: string };
+    await counter.control('pay', { code_url, openid: openids[2] });
+    await pass(1);
+    expect((await counter.ctx.db.order.findUniqueOrThrow({ where: { order_no } })).openid).toBe(openids[1]);
+    expect((await row((await send(to)).mch_billno)).openid).toBe(openids[2]);
+  });
+
+  it('whom WeChat knows under another account is refused before WeChat hears of it', async () => {
+    const call = async (path: string, body: unknown) => {
+      const answer = await fetch(`${counter.host.origin}/api/app/orders${path}`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${app_key}`,
+          'content-type': 'application/json',
+          'idempotency-key': crypto.randomUUID(),
+        },
+        body: JSON.stringify(body),
+      });
+      return (await answer.json()) as { order_no: string; app: Record<string, string> };
+    };
+    const { order_no } = await call('', { items: [{ product_id: 'penny-candy', quantity: 1 }] });
+    const { app } = await call(`/${order_no}/pay`, { payer_client_ip: '203.0.113.9' });
+    await counter.control('app_pay', app);
+    await pass(1);
+    expect(
+      await counter.ctx.db.trade.findFirstOrThrow({ where: { order_no }, select: { payer_openid: true } }),
+    ).toEqual({ payer_openid: expect.stringMatching(/^\S+$/) });
+    expect(await refusal(send({ order_no }))).toBe('red_packet_other_account');
+  });
+
+  it('of old is who the trade was bound to; without any the packet is refused, as for no order of ours', async () => {
+    const buyer = counter.shopper();
+    await buyer.signIn();
+    const { order_no } = await buyer.order();
+    const { out_trade_no } = await buyer.pay(order_no);
+    await counter.control('pay', { out_trade_no });
+    await pass(1);
+    await counter.ctx.db.trade.update({ where: { out_trade_no }, data: { payer_openid: null } });
+    const { mch_billno } = await send({ order_no });
+    expect(await row(mch_billno)).toMatchObject({ order_no, openid: buyer.openid });
+    await counter.ctx.db.trade.update({ where: { out_trade_no }, data: { openid: null } });
+    expect(await refusal(send({ order_no }))).toBe('red_packet_no_payer');
+    expect(await refusal(send({ order_no: '20260101000000ABCDEFGHJKMNPQRS' }))).toBe('not_found');
+  });
+});
 
 describe('a red packet', () => {
   it('is sent, taken, and then followed no more', async () => {
@@ -163,14 +220,6 @@ describe('a red packet', () => {
     await pass(30);
     await pass(30);
     expect(await row(mch_billno)).toMatchObject({ state: 'FAILED', refund_fen: 188 });
-  });
-
-  it('goes to the buyer of an order', async () => {
-    const shopper = counter.shopper();
-    await shopper.signIn();
-    const { order_no } = await shopper.order();
-    const { mch_billno } = await send({ order_no });
-    expect(await row(mch_billno)).toMatchObject({ order_no, openid: shopper.openid });
   });
 });
 

@@ -6,7 +6,7 @@ import { type Evidence, type Settled, settleBatch } from '../../lib/settle.ts';
 import { orderStates, type SettleVerdict, tradeEvidence, tradeMoves, tradeStates } from '../../lib/states.ts';
 import type { TradeReport } from '../../lib/wechat/index.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
-import { byNotification, byQuery, type MadeTrade, makeTrade, paidReport } from '../setup/rows.ts';
+import { byNotification, byQuery, type MadeTrade, makeTrade, paidReport, payer } from '../setup/rows.ts';
 
 let database: TestDatabase;
 let db: Db;
@@ -62,6 +62,44 @@ function bare({ out_trade_no }: MadeTrade) {
   const { appid, mch_id } = paidReport({ out_trade_no, order_no: '', total_fen: 1 });
   return { appid, mch_id, out_trade_no };
 }
+
+describe('who paid is whom the evidence names', () => {
+  const scanner = 'oTestScanner00000000000000001';
+  const held = async (made: MadeTrade) => (await stateOf(made)).trade.payer_openid;
+
+  test('a code that anybody may scan: the scanner, not who began the order', async () => {
+    const made = await makeTrade(db);
+    const { out_trade_no } = made;
+    await db.trade.update({ where: { out_trade_no }, data: { trade_type: 'NATIVE', openid: null } });
+    await settleOne(byQuery({ ...bare(made), trade_state: 'USERPAYING', openid: payer }));
+    expect(await held(made)).toBeNull();
+    await settleOne(byNotification(paidReport(made, { trade_type: 'NATIVE', openid: scanner })));
+    expect(await held(made)).toBe(scanner);
+    await settleOne(byQuery(paidReport(made, { trade_type: 'NATIVE', openid: payer })));
+    expect(await held(made)).toBe(scanner);
+  });
+
+  test('evidence that names nobody: nobody is known', async () => {
+    const made = await makeTrade(db);
+    const { out_trade_no } = made;
+    await db.trade.update({ where: { out_trade_no }, data: { trade_type: 'NATIVE', openid: null } });
+    const { openid: _, ...report } = paidReport(made, { trade_type: 'NATIVE' });
+    expect((await settleOne(byQuery(report))).verdict).toBe('applied');
+    expect(await held(made)).toBeNull();
+  });
+
+  test('under a sub-merchant’s account it is the sub_openid; a bill that cannot say it leaves who began', async () => {
+    const sub = { sub_mch_id: '1900000003', sub_appid: 'wx0000000000000003' };
+    const [told, billed] = [await makeTrade(db), await makeTrade(db)];
+    for (const { out_trade_no } of [told, billed]) {
+      await db.trade.update({ where: { out_trade_no }, data: sub });
+    }
+    await settleOne(byNotification(paidReport(told, { ...sub, openid: scanner, sub_openid: payer })));
+    const bill = paidReport(billed, { sub_mch_id: sub.sub_mch_id, openid: scanner });
+    expect((await settleOne({ source: 'bill', report: bill })).verdict).toBe('applied');
+    expect([await held(told), await held(billed)]).toEqual([payer, payer]);
+  });
+});
 
 describe('every field is compared with our own row', () => {
   const lies: [string, Partial<TradeReport>][] = [

@@ -10,6 +10,8 @@ type EventRow = Read['events'][number];
 type NotificationRow = Read['notifications'][number];
 
 const openid = 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o';
+/** Whoever scanned the code, where somebody else had begun. */
+const payer_openid = 'oUpF8uMScanned_M2pxb1Q9zNjW7';
 const out_trade_no = '20261123183001ABCDEFGHJKMNPQRS';
 const at = (ms: number) => new Date(Date.UTC(2026, 10, 23, 10, 30, 0, ms));
 
@@ -49,6 +51,7 @@ function read(events: EventRow[], notifications: NotificationRow[] = []): Read {
   const trade = {
     out_trade_no,
     openid,
+    payer_openid,
     surplus: null,
     total_fen: 100,
     trade_state: 'SUCCESS',
@@ -105,7 +108,7 @@ describe('the timeline', () => {
       path: '/pay/orderquery',
       request_body: `<xml><openid>${openid}</openid><sign>ABCDEF0123456789</sign></xml>`,
       status: 200,
-      response_body: `{"note":"${openid}"}`,
+      response_body: `{"note":"${openid} ${payer_openid}"}`,
       request_id: '08F7',
       started_at: at(0).toISOString(),
       duration_ms: 84,
@@ -122,6 +125,7 @@ describe('the timeline', () => {
       orderView(read([event(5, 'query', { data })], [notification(6, 'applied')])),
     );
     expect(everything).not.toContain(openid);
+    expect(everything).not.toContain(payer_openid);
     expect(everything).not.toContain('ABCDEF0123456789');
     expect(everything).not.toContain('c2lnbmF0dXJl');
   });
