@@ -142,6 +142,9 @@ export const reservingRefundStates = [
   'ABNORMAL',
 ] as const satisfies readonly HeldRefundState[];
 
+/** What WeChat has not decided yet, within seconds as a rule. */
+export const openRefundStates = ['REQUESTED', 'PROCESSING'] as const satisfies readonly HeldRefundState[];
+
 export const refundStateLabels: Record<HeldRefundState, { zh: string; en: string }> = {
   REQUESTED: { zh: '已提交', en: 'Requested' },
   PROCESSING: { zh: '处理中', en: 'Processing' },
@@ -232,6 +235,9 @@ export type RedPacketState = (typeof redPacketStates)[number];
 
 /** What nothing follows any more. */
 export const redPacketEnds = ['RECEIVED', 'REFUND', 'FAILED'] as const satisfies readonly RedPacketState[];
+
+/** What WeChat has not decided yet, within seconds as a rule. */
+export const openRedPacketStates = ['REQUESTED', 'SENDING'] as const satisfies readonly RedPacketState[];
 
 export const redPacketStateLabels: Record<RedPacketState, { zh: string; en: string }> = {
   REQUESTED: { zh: '已提交', en: 'Requested' },

@@ -55,7 +55,7 @@ export function refundInWords(state: HeldRefundState, refused_code: string | nul
       return {
         type: 'success',
         title: '微信已受理，处理中',
-        description: '系统会跟到到账为止，刷新这一页可看到结果。',
+        description: '系统会跟到到账为止，这一页会自动更新。',
       };
     case 'SUCCESS':
       return { type: 'success', title };

@@ -5,35 +5,41 @@ import { originWords, surplusWords } from '../../../lib/admin_words.ts';
 import { abnormalRefundBanks } from '../../../lib/banks.ts';
 import { beijingText } from '../../../lib/beijing.ts';
 import { formatFen } from '../../../lib/money.ts';
+import { openRefundStates } from '../../../lib/states.ts';
 import { RefundChip } from '../chips.client.tsx';
 import { Copy } from '../copy.client.tsx';
 import { codeInWords } from '../refund_words.ts';
 import { Abnormal } from './abnormal.client.tsx';
+import { Follow } from './follow.client.tsx';
 
 export function RefundRows({ refunds, showOrder }: { refunds: RefundRow[]; showOrder: boolean }) {
+  const under_way = refunds.filter(({ state }) => openRefundStates.some((open) => open === state));
   return (
-    <table className="rows refund-rows">
-      <caption className="unseen">退款；时间为北京时间</caption>
-      <thead>
-        <tr>
-          <th scope="col">
-            申请时间<small>北京时间</small>
-          </th>
-          {showOrder ? <th scope="col">订单</th> : null}
-          <th scope="col" className="number">
-            金额
-          </th>
-          <th scope="col">状态</th>
-          <th scope="col">原因与来源</th>
-          <th scope="col">退款单号 / 微信退款单号</th>
-        </tr>
-      </thead>
-      <tbody>
-        {refunds.map((refund) => (
-          <Row key={refund.out_refund_no} refund={refund} showOrder={showOrder} />
-        ))}
-      </tbody>
-    </table>
+    <>
+      <Follow under_way={under_way.map(({ out_refund_no, state }) => `${out_refund_no} ${state}`)} />
+      <table className="rows refund-rows">
+        <caption className="unseen">退款；时间为北京时间</caption>
+        <thead>
+          <tr>
+            <th scope="col">
+              申请时间<small>北京时间</small>
+            </th>
+            {showOrder ? <th scope="col">订单</th> : null}
+            <th scope="col" className="number">
+              金额
+            </th>
+            <th scope="col">状态</th>
+            <th scope="col">原因与来源</th>
+            <th scope="col">退款单号 / 微信退款单号</th>
+          </tr>
+        </thead>
+        <tbody>
+          {refunds.map((refund) => (
+            <Row key={refund.out_refund_no} refund={refund} showOrder={showOrder} />
+          ))}
+        </tbody>
+      </table>
+    </>
   );
 }
 

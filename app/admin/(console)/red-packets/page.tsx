@@ -5,10 +5,11 @@ import { listRedPackets, type ShownRedPacket } from '../../../../lib/admin_count
 import { beijingText } from '../../../../lib/beijing.ts';
 import { context } from '../../../../lib/context.ts';
 import { formatFen } from '../../../../lib/money.ts';
-import { type RedPacketState, redPacketStateLabels } from '../../../../lib/states.ts';
+import { openRedPacketStates, type RedPacketState, redPacketStateLabels } from '../../../../lib/states.ts';
 import { Tag } from '../../antd.client.ts';
 import { requireOperator } from '../../operator.ts';
 import { Empty } from '../empty.tsx';
+import { Follow } from '../follow.client.tsx';
 import './red_packets.css';
 import { SendRedPacket } from './send.client.tsx';
 
@@ -17,9 +18,11 @@ export const metadata: Metadata = { title: '红包' };
 export default async function RedPacketsPage() {
   await requireOperator('/admin/red-packets');
   const { packets, left_fen, limit_fen } = await listRedPackets(context());
+  const under_way = packets.filter(({ state }) => openRedPacketStates.some((open) => open === state));
   return (
     <main className="page">
       <h1>红包</h1>
+      <Follow under_way={under_way.map(({ mch_billno, state }) => `${mch_billno} ${state}`)} />
       {limit_fen === 0 ? (
         <Empty testid="packets-not-opened">
           <p>还没有开通：在设置 RED_PACKET_DAILY_LIMIT_FEN 里写明每天最多发多少分</p>

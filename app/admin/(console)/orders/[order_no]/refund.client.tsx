@@ -20,10 +20,14 @@ import {
   type RefundWish,
 } from './refund_steps.client.tsx';
 
-interface OperatorRefund {
+/** A refund as the page or the doorway last told it. */
+interface RefundState {
   out_refund_no: string;
   state: HeldRefundState;
   refused_code: string | null;
+}
+
+interface OperatorRefund extends RefundState {
   made: boolean;
 }
 
@@ -41,7 +45,7 @@ function keyOf(out_trade_no: string): string {
 
 const blank: RefundDraft = { yuan: '', reason: '' };
 
-export function Refund({ trade }: { trade: RefundableTrade }) {
+export function Refund({ trade, refunds }: { trade: RefundableTrade; refunds: readonly RefundState[] }) {
   const router = useRouter();
   const [open, setOpen] = useState(false);
   const [draft, setDraft] = useState(blank);
@@ -49,6 +53,7 @@ export function Refund({ trade }: { trade: RefundableTrade }) {
   const [busy, setBusy] = useState(false);
   const [unknown, setUnknown] = useState(false);
   const [told, setTold] = useState<Told>();
+  const [asked, setAsked] = useState<{ refund: OperatorRefund; refund_fen: number }>();
   const [pending, start] = useTransition();
   const outcome = useRef<HTMLDivElement>(null);
 
@@ -68,6 +73,7 @@ export function Refund({ trade }: { trade: RefundableTrade }) {
     if (busy || wish === undefined) return;
     setBusy(true);
     setTold(undefined);
+    setAsked(undefined);
     const { order_no, out_trade_no } = trade;
     const answer = await ask<OperatorRefund>(`/api/admin/orders/${order_no}/refund`, {
       out_trade_no,
@@ -87,13 +93,7 @@ export function Refund({ trade }: { trade: RefundableTrade }) {
     }
     keys.delete(out_trade_no);
     if (answer.ok) {
-      const { state, refused_code, out_refund_no, made } = answer.body;
-      const { description = '', ...words } = refundInWords(state, refused_code);
-      const again = made ? '' : '（此前已登记，是同一笔）';
-      setTold({
-        ...words,
-        description: `${formatFen(wish.refund_fen)}，退款单号 ${out_refund_no}${again}。${description}`,
-      });
+      setAsked({ refund: answer.body, refund_fen: wish.refund_fen });
       setOpen(false);
       begin();
     } else {
@@ -105,7 +105,8 @@ export function Refund({ trade }: { trade: RefundableTrade }) {
     if (answer.ok) requestAnimationFrame(() => outcome.current?.focus());
   }
 
-  const notice = told === undefined ? null : <Alert showIcon {...told} />;
+  const shown = told ?? (asked === undefined ? undefined : outcomeOf(asked, refunds));
+  const notice = shown === undefined ? null : <Alert showIcon {...shown} />;
   return (
     <div className="action">
       <Button
@@ -114,6 +115,7 @@ export function Refund({ trade }: { trade: RefundableTrade }) {
         loading={pending || (busy && !open)}
         onClick={() => {
           if (!unknown) setTold(undefined);
+          setAsked(undefined);
           setOpen(true);
         }}
         data-testid="refund-open"
@@ -161,4 +163,19 @@ export function Refund({ trade }: { trade: RefundableTrade }) {
       </Dialog>
     </div>
   );
+}
+
+/** The refund just asked for: as its row has it where the page has been brought up to date since, else as answered. */
+function outcomeOf(
+  { refund, refund_fen }: { refund: OperatorRefund; refund_fen: number },
+  refunds: readonly RefundState[],
+): Told {
+  const { out_refund_no, made } = refund;
+  const { state, refused_code } = refunds.find((row) => row.out_refund_no === out_refund_no) ?? refund;
+  const { description = '', ...words } = refundInWords(state, refused_code);
+  const again = made ? '' : '（此前已登记，是同一笔）';
+  return {
+    ...words,
+    description: `${formatFen(refund_fen)}，退款单号 ${out_refund_no}${again}。${description}`,
+  };
 }

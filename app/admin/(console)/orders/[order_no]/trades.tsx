@@ -30,7 +30,7 @@ export function Trades({ order, sellers }: { order: OrderView; sellers: Readonly
                 <Tag color="error">多收：{surplusWords[trade.surplus] ?? trade.surplus}</Tag>
               )}
             </p>
-            <GiveBack order_no={order.order_no} trade={trade} />
+            <GiveBack order={order} trade={trade} />
             <dl className="facts">
               <Pair name="我方状态">
                 <TradeChip
@@ -95,12 +95,15 @@ export function Trades({ order, sellers }: { order: OrderView; sellers: Readonly
   );
 }
 
-function GiveBack({ order_no, trade }: { order_no: string; trade: Trade }) {
+function GiveBack({ order: { order_no, refunds }, trade }: { order: OrderView; trade: Trade }) {
   const { until_at, ...sums } = trade.refundable;
   // A trade that took no money has nothing to give back; saying so of each would only be noise.
   if (until_at === null) return null;
   return (
     <Refund
+      refunds={refunds
+        .filter(({ out_trade_no }) => out_trade_no === trade.out_trade_no)
+        .map(({ out_refund_no, state, refused_code }) => ({ out_refund_no, state, refused_code }))}
       trade={{
         order_no,
         out_trade_no: trade.out_trade_no,
