@@ -44,6 +44,8 @@ export interface ListedOrder {
   transaction_id: string | null;
   trade_type: string | null;
   api_version: string | null;
+  /** The one its payer stands under. */
+  appid: string | null;
   surplus_fen: number;
   /** What has gone back of the payment that serves the order. */
   refunded_fen: number;
@@ -74,6 +76,7 @@ export async function listOrders(ctx: Context, filter: OrderFilter): Promise<Ord
     ctx.db.$queryRaw<ListedOrder[]>(Prisma.sql`
       SELECT o.order_no, o.state, o.title, o.total_fen, o.created_at, o.paid_at, o.served_at, o.openid,
              t.out_trade_no, t.transaction_id, t.trade_type, t.api_version,
+             coalesce(t.sub_appid, t.appid) AS appid,
              (SELECT coalesce(sum(s.total_fen), 0)::int FROM trade s
                WHERE s.order_no = o.order_no AND s.surplus IS NOT NULL) AS surplus_fen,
              (SELECT coalesce(sum(r.refund_fen), 0)::int FROM refund r

@@ -10,6 +10,7 @@ import {
   readOrder,
 } from '../../lib/admin_orders.ts';
 import { orderView } from '../../lib/admin_views.ts';
+import { wayInWords } from '../../lib/admin_words.ts';
 import { readConfig } from '../../lib/config.ts';
 import { type Context, createContext } from '../../lib/context.ts';
 import { type Db, openDb } from '../../lib/db.ts';
@@ -197,6 +198,19 @@ describe('states, totals and the address', () => {
     expect(deep.after).toBeDefined();
     expect(listAddress(deep, { state: 'CLOSED' })).toBe('/admin/orders?state=CLOSED');
   });
+});
+
+test.each([
+  ['JSAPI', 'wxofficial', '公众号支付'],
+  ['JSAPI', 'wxmini', '小程序'],
+  ['NATIVE', 'wxmini', '扫码'],
+  ['MWEB', 'wxofficial', '手机网页'],
+  ['MICROPAY', 'wxofficial', '付款码'],
+  ['SOMETHING_NEW', 'wxofficial', 'SOMETHING_NEW'],
+  ['constructor', 'wxofficial', 'constructor'],
+])('%s under %s is called %s', (trade_type, appid, word) => {
+  expect(wayInWords(trade_type, appid, 'wxmini').word).toBe(word);
+  expect(wayInWords('JSAPI', null, undefined).word).toBe('公众号支付');
 });
 
 describe('a refund of a part', () => {

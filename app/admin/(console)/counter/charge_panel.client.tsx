@@ -12,9 +12,10 @@ import {
 import { Alert, Button } from 'antd';
 import Link from 'next/link';
 import { type ComponentType, useEffect, useRef, useState } from 'react';
+import { wayInWords } from '../../../../lib/admin_words.ts';
 import { formatFen, speakFen } from '../../../../lib/money.ts';
 import { ask, leaveIfSignedOut } from '../../ask.client.ts';
-import { type ChargeView, standingWords, type Tone, wayWords } from './charge_view.ts';
+import { type ChargeView, standingWords, type Tone } from './charge_view.ts';
 
 const icons: Record<Tone, ComponentType> = {
   good: CheckCircleFilled,
@@ -142,7 +143,7 @@ export function ChargePanel({
       </div>
       <p className="charge-numbers">
         <small>
-          {wayWords[charge.trade_type] ?? charge.trade_type} · 订单{' '}
+          {wayInWords(charge.trade_type).word} · 订单{' '}
           <Link href={`/admin/orders/${charge.order_no}`} prefetch={false} className="code">
             {charge.order_no}
           </Link>

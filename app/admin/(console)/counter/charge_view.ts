@@ -49,5 +49,3 @@ export const standingWords: Record<Standing, { title: string; text: string; tone
     tone: 'plain',
   },
 };
-
-export const wayWords: Record<string, string> = { MICROPAY: '付款码', FACEPAY: '刷脸' };

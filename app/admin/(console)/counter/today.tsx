@@ -1,11 +1,12 @@
 /** Today's charges of the counter with their sums; an undecided one can be gone on with. */
 import Link from 'next/link';
 import type { CounterDay, ShownCharge } from '../../../../lib/admin_counter.ts';
+import { wayInWords } from '../../../../lib/admin_words.ts';
 import { beijingText } from '../../../../lib/beijing.ts';
 import { formatFen } from '../../../../lib/money.ts';
 import { Tag } from '../../antd.client.ts';
 import { Empty } from '../empty.tsx';
-import { standingWords, type Tone, wayWords } from './charge_view.ts';
+import { standingWords, type Tone } from './charge_view.ts';
 
 const colours: Record<Tone, string> = {
   good: 'success',
@@ -102,7 +103,7 @@ function Row({ charge }: { charge: ShownCharge }) {
         <span>
           {charge.title}
           <small className="below">
-            {wayWords[charge.trade_type] ?? charge.trade_type} · {charge.operator}
+            {wayInWords(charge.trade_type).word} · {charge.operator}
           </small>
         </span>
       </td>

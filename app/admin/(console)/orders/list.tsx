@@ -2,6 +2,7 @@
 
 import Link from 'next/link';
 import { type ListedOrder, listOrders, type OrderFilter } from '../../../../lib/admin_orders.ts';
+import { wayInWords } from '../../../../lib/admin_words.ts';
 import { beijingText } from '../../../../lib/beijing.ts';
 import { context } from '../../../../lib/context.ts';
 import { formatFen } from '../../../../lib/money.ts';
@@ -69,7 +70,7 @@ export async function OrderList({ filter }: { filter: OrderFilter }) {
 }
 
 function Row({ order }: { order: ListedOrder }) {
-  const { order_no, transaction_id, trade_type, api_version, served_at } = order;
+  const { order_no, transaction_id, trade_type, api_version, appid, served_at } = order;
   return (
     <tr data-testid={`order-row-${order_no}`}>
       <td className="cell-time">
@@ -112,7 +113,14 @@ function Row({ order }: { order: ListedOrder }) {
         )}
       </td>
       <td className="cell-way" data-label="方式">
-        {trade_type === null ? <span className="none">未发起</span> : `${trade_type} ${api_version ?? ''}`}
+        {trade_type === null ? (
+          <span className="none">未发起</span>
+        ) : (
+          <span title={`${trade_type} ${api_version ?? ''}`}>
+            {wayInWords(trade_type, appid, context().config.WECHAT_MINI_APPID).word}{' '}
+            <small>{api_version}</small>
+          </span>
+        )}
       </td>
       <td className="cell-served" data-label="交付">
         {served_at === null ? (

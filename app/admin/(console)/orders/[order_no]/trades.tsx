@@ -2,8 +2,9 @@
 
 import { beijingExactly } from '../../../../../lib/admin_timeline.ts';
 import type { OrderView } from '../../../../../lib/admin_views.ts';
-import { surplusWords } from '../../../../../lib/admin_words.ts';
+import { surplusWords, wayInWords } from '../../../../../lib/admin_words.ts';
 import { beijingText } from '../../../../../lib/beijing.ts';
+import { context } from '../../../../../lib/context.ts';
 import { formatFen } from '../../../../../lib/money.ts';
 import { Tag } from '../../../antd.client.ts';
 import { TradeChip } from '../../../chips.client.tsx';
@@ -21,9 +22,7 @@ export function Trades({ order, sellers }: { order: OrderView; sellers: Readonly
         .map((trade) => (
           <li key={trade.out_trade_no} data-testid={`trade-${trade.out_trade_no}`}>
             <p className="trade-head">
-              <strong>
-                {trade.trade_type} {trade.api_version}
-              </strong>
+              <Way trade={trade} />
               <span>{formatFen(trade.total_fen)}</span>
               {trade.out_trade_no === order.paid_trade_no ? <Tag color="success">本订单的付款</Tag> : null}
               {trade.surplus === null ? null : (
@@ -130,6 +129,15 @@ function Said({ trade: { wechat_said, trade_state, total_fen, refundable } }: { 
         {differs ? '，与我方不同' : ''}
       </small>
     </>
+  );
+}
+
+function Way({ trade: { trade_type, api_version, sub_appid, appid } }: { trade: Trade }) {
+  const { word, code } = wayInWords(trade_type, sub_appid ?? appid, context().config.WECHAT_MINI_APPID);
+  return (
+    <strong title={`${trade_type} ${api_version}`}>
+      {word} {code} <small>{api_version}</small>
+    </strong>
   );
 }
 
