@@ -35,7 +35,7 @@ const codes: Record<string, string> = {
   busy: '另一次核对正在进行',
   auth_code_form: '不是付款码',
   auth_code_used: '付款码已用过',
-  charge_key_reused: '请求重复而金额不同',
+  charge_key_reused: '请求重复而内容不同',
   reverse_too_early: '提交不到 15 秒',
   not_reversible: '已有结果',
   product_not_opened: '没有开通',
@@ -43,7 +43,7 @@ const codes: Record<string, string> = {
   red_packet_limit: '超过当天限额',
   red_packet_no_payer: '订单未支付或不知道付款人',
   red_packet_other_account: '付款人属于另一个账号',
-  red_packet_key_reused: '请求重复而金额不同',
+  red_packet_key_reused: '请求重复而内容不同',
 };
 
 const outcomes: Record<string, string> = {

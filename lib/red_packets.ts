@@ -102,7 +102,14 @@ async function book(ctx: Context, operator: Operator, input: RedPacketInput): Pr
     const admin_id_command_key = { admin_id: operator.admin.id, command_key: input.command_key };
     const known = await tx.red_packet.findUnique({ where: { admin_id_command_key } });
     if (known !== null) {
-      if (known.total_fen !== input.total_fen || known.total_num !== input.total_num) {
+      const same =
+        (input.openid === undefined || input.openid === known.openid) &&
+        (input.order_no ?? null) === known.order_no &&
+        known.total_fen === input.total_fen &&
+        known.total_num === input.total_num &&
+        known.act_name === input.act_name &&
+        known.wishing === input.wishing;
+      if (!same) {
         throw new AppError('red_packet_key_reused', { field: 'command_key' });
       }
       return { mch_billno: known.mch_billno, made: false };

@@ -44,17 +44,24 @@ interface Wanted {
   total_fen?: number;
   total_num?: number;
   command_key?: string;
+  act_name?: string;
+  wishing?: string;
 }
 
-const send = ({ total_fen = 188, total_num = 1, command_key = randomText(20), ...to }: Wanted = {}) =>
+const send = ({
+  total_fen = 188,
+  total_num = 1,
+  command_key = randomText(20),
+  act_name = '开业',
+  wishing = '恭喜发财',
+  ...to
+}: Wanted = {}) =>
   sendByOperator(
     counter.ctx,
     desk.operator,
     redPacketInput.parse({
       ...('order_no' in to ? to : { openid: openids[0], ...to }),
-      ...{ total_fen, total_num, command_key },
-      act_name: '开业',
-      wishing: '恭喜发财',
+      ...{ total_fen, total_num, command_key, act_name, wishing },
     }),
   );
 
@@ -190,6 +197,24 @@ describe('a red packet', () => {
     expect(new Set(made.map(({ mch_billno }) => mch_billno)).size).toBe(1);
     expect((await sent()) - before).toBe(1);
     expect(await refusal(send({ command_key, total_fen: 189 }))).toBe('red_packet_key_reused');
+  });
+
+  it('of another wish under the same key is refused, and the same wish is the same packet', async () => {
+    const before = await sent();
+    const command_key = randomText(20);
+    const { mch_billno } = await send({ command_key });
+    const others: Wanted[] = [
+      { openid: openids[1] ?? '' },
+      { order_no: '20261124064658NC0518R0VYECYQVJ' },
+      { total_fen: 600, total_num: 3 },
+      { act_name: '周年' },
+      { wishing: '新年好' },
+    ];
+    for (const other of others) {
+      expect(await refusal(send({ command_key, ...other }))).toBe('red_packet_key_reused');
+    }
+    expect(await send({ command_key })).toEqual({ mch_billno, made: false });
+    expect((await sent()) - before).toBe(1);
   });
 
   it('said to be in process is asked about', async () => {
