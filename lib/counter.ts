@@ -13,7 +13,7 @@ import { AppError } from './errors.ts';
 import { addEvent, asWechatError, exchangeData } from './events.ts';
 import { isFen, maxFen } from './money.ts';
 import { newNumber, numberPattern } from './numbers.ts';
-import { orderInput, priceItems } from './orders.ts';
+import { orderInput, priceItems, quantities } from './orders.ts';
 import { enqueue } from './queues.ts';
 import { counterOf, isCounterTrade, ownReport, reversibleAfter_ms } from './reverse.ts';
 import { sellerOf } from './sellers.ts';
@@ -93,18 +93,30 @@ export async function charge(ctx: Context, operator: Operator, input: ChargeInpu
   });
 }
 
-/** The charge this key made before; a key that asked for another amount is refused. */
+/** The charge this key made before; a key that asked for anything else is refused. The code itself is not kept. */
 async function findCharge(ctx: Context, operator: Operator, input: ChargeInput): Promise<string | undefined> {
   const order = await ctx.db.order.findUnique({
     where: { admin_id_checkout_key: { admin_id: operator.admin.id, checkout_key: input.charge_key } },
-    select: { total_fen: true, trades: { select: { out_trade_no: true } } },
+    select: {
+      total_fen: true,
+      title: true,
+      items: { select: { product_id: true, quantity: true } },
+      trades: { select: { out_trade_no: true, trade_type: true } },
+    },
   });
-  const out_trade_no = order?.trades[0]?.out_trade_no;
-  if (order === null || out_trade_no === undefined) return undefined;
-  if (input.total_fen !== undefined && input.total_fen !== order.total_fen) {
-    throw new AppError('charge_key_reused', { field: 'charge_key' });
-  }
-  return out_trade_no;
+  const trade = order?.trades[0];
+  if (order === null || trade === undefined) return undefined;
+  const same =
+    (input.total_fen ?? order.total_fen) === order.total_fen &&
+    quantities(input.items ?? []) === quantities(order.items) &&
+    descriptionOf(ctx, input.title) === order.title &&
+    input.payer.trade_type === trade.trade_type;
+  if (!same) throw new AppError('charge_key_reused', { field: 'charge_key' });
+  return trade.out_trade_no;
+}
+
+function descriptionOf(ctx: Context, title: string): string {
+  return fitDescription(`${ctx.config.SHOP_NAME}-${title}`);
 }
 
 interface OpenedCharge {
@@ -140,7 +152,7 @@ async function open(ctx: Context, operator: Operator, input: ChargeInput): Promi
     out_trade_no,
     order_no,
     total_fen,
-    description: fitDescription(`${ctx.config.SHOP_NAME}-${input.title}`),
+    description: descriptionOf(ctx, input.title),
     appid: account.appid,
     mch_id: account.mch_id,
     sub_mch_id,

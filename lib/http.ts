@@ -139,6 +139,11 @@ export async function answering(
   try {
     return await doorway();
   } catch (thrown) {
+    // Who hung up hears nothing, and it is no fault of ours that it did.
+    if (request.signal.aborted && !(thrown instanceof AppError)) {
+      ctx.log.debug({ err: thrown }, 'the caller hung up');
+      return answerJson({}, 400);
+    }
     const error =
       thrown instanceof AppError
         ? thrown

@@ -120,14 +120,16 @@ async function findCheckout(
     },
   });
   if (row === null) return undefined;
-  const count = (list: readonly { product_id: string; quantity: number }[]): string => {
-    const sums = new Map<string, number>();
-    for (const { product_id, quantity } of list) sums.set(product_id, (sums.get(product_id) ?? 0) + quantity);
-    return JSON.stringify([...sums].sort(([a], [b]) => (a < b ? -1 : 1)));
-  };
-  if (count(row.items) !== count(input.items))
+  if (quantities(row.items) !== quantities(input.items))
     throw new AppError('checkout_key_reused', { field: 'checkout_key' });
   return { order_no: row.order_no, total_fen: row.total_fen, expires_at: row.expires_at };
+}
+
+/** How much of what, as text to compare: neither order nor repeated lines count. */
+export function quantities(list: readonly { product_id: string; quantity: number }[]): string {
+  const sums = new Map<string, number>();
+  for (const { product_id, quantity } of list) sums.set(product_id, (sums.get(product_id) ?? 0) + quantity);
+  return JSON.stringify([...sums].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /**

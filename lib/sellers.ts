@@ -14,6 +14,8 @@ export function sellerOf(
 ): string | null {
   const [first] = config.WECHAT_SUB_MERCHANTS ?? [];
   if (first === undefined) return null;
+  // A bare amount at the counter.
+  if (goods.length === 0) return first.sub_mch_id;
   const sellers = new Set(goods.map(({ sub_mch_id }) => sub_mch_id ?? first.sub_mch_id));
   const [seller] = sellers;
   if (sellers.size > 1) throw new AppError('several_sellers', { field: 'items' });

@@ -159,6 +159,26 @@ describe('a payment code', () => {
     );
   });
 
+  it('of another wish under the same key is refused, and the same wish is the same charge', async () => {
+    const { total_fen: _, ...rest } = desk.input(await desk.code(false));
+    const items = [{ product_id: 'penny-candy', quantity: 2 }];
+    const input = { ...rest, items };
+    const out_trade_no = await charge(counter.ctx, desk.operator, input);
+    const before = await charges();
+    const others = [
+      { ...input, items: [{ product_id: 'penny-candy', quantity: 1 }] },
+      { ...input, items: [{ product_id: 'longjing', quantity: 2 }] },
+      { ...rest, total_fen: (await tradeRow(out_trade_no)).total_fen },
+      { ...input, title: '别的' },
+      { ...input, payer: { trade_type: 'FACEPAY' as const, face_code: 'face-code-1', openid: 'oA' } },
+    ];
+    for (const other of others) {
+      expect(await refusal(charge(counter.ctx, desk.operator, other))).toBe('charge_key_reused');
+    }
+    expect(await charge(counter.ctx, desk.operator, input)).toBe(out_trade_no);
+    expect((await charges()) - before).toBe(0);
+  });
+
   it('whose app died before it called is asked about, never charged', async () => {
     const { ctx } = counter;
     const dying = {

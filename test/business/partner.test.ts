@@ -8,6 +8,7 @@ import { closeByOperator } from '../../lib/admin_actions.ts';
 import { readSellers } from '../../lib/admin_statements.ts';
 import { beijingDay, beijingDayStart } from '../../lib/beijing.ts';
 import { reconcileDay } from '../../lib/statements.ts';
+import { openCashDesk } from '../setup/cash_desk.ts';
 import { type Counter, openCounter, type Shopper } from '../setup/counter.ts';
 import {
   operator,
@@ -174,4 +175,18 @@ test('goods of two sellers are two orders', async () => {
   expect(answer.status).toBe(400);
   expect(await answer.json()).toMatchObject({ error: { code: 'several_sellers', field: 'items' } });
   expect(await counter.ctx.db.order.count()).toBe(0);
+});
+
+test('a bare amount at the counter is the first sub-merchant’s', async () => {
+  await open('v2', 'provider');
+  const { settings } = counter;
+  await counter.restart({ ...settings, WECHAT_PRODUCTS: 'JSAPI,MICROPAY' });
+  const desk = await openCashDesk(counter);
+  const out_trade_no = await desk.charge(await desk.code(false), 500);
+  expect(await tradeOf(out_trade_no)).toMatchObject({
+    trade_type: 'MICROPAY',
+    trade_state: 'SUCCESS',
+    sub_mch_id: first,
+    total_fen: 500,
+  });
 });

@@ -1,8 +1,9 @@
 /** What one address may begin, how long a body may take, and that others go on meanwhile. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import type { Context } from '../../lib/context.ts';
 import { AppError } from '../../lib/errors.ts';
-import { readJson } from '../../lib/http.ts';
+import { answering, readJson } from '../../lib/http.ts';
 import { handlers } from '../../lib/jobs.ts';
 import { type Counter, openCounter } from '../setup/counter.ts';
 import { knock } from '../setup/host.ts';
@@ -109,4 +110,22 @@ test('a JSON body that drips is given up with a code', async () => {
   await expect(read).rejects.toThrow(AppError);
   await expect(read).rejects.toMatchObject({ code: 'body_too_slow', status: 408 });
   expect(cancelled).toBe(true);
+});
+
+test('a caller who hangs up is no alarm', async () => {
+  const told: string[] = [];
+  const tell = (level: string) => () => told.push(level);
+  const log = { ...counter.ctx.log, error: tell('error'), debug: tell('debug') } as unknown as Context['log'];
+  const gone = new AbortController();
+  gone.abort();
+  const request = new Request('http://shop', { signal: gone.signal });
+  const answer = await answering({ ...counter.ctx, log }, request, () =>
+    Promise.reject(new Error('aborted')),
+  );
+  expect(answer.status).toBe(400);
+  expect(told).toEqual(['debug']);
+  await answering({ ...counter.ctx, log }, new Request('http://shop'), () =>
+    Promise.reject(new Error('ours')),
+  );
+  expect(told).toEqual(['debug', 'error']);
 });
