@@ -2,6 +2,7 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listAddress, usualRanges } from '../../app/admin/(console)/orders/address.ts';
+import { wayInWords } from '../../app/admin/way_words.ts';
 import {
   type ListedOrder,
   listOrders,
@@ -10,7 +11,6 @@ import {
   readOrder,
 } from '../../lib/admin_orders.ts';
 import { orderView } from '../../lib/admin_views.ts';
-import { wayInWords } from '../../lib/admin_words.ts';
 import { readConfig } from '../../lib/config.ts';
 import { type Context, createContext } from '../../lib/context.ts';
 import { type Db, openDb } from '../../lib/db.ts';

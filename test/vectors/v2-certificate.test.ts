@@ -5,6 +5,8 @@
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createWechatPayV2, type Ports, WechatError } from '../../lib/wechat/index.ts';
 import { type ClientCertificate, fetchWithCertificate } from '../../lib/wechat/v2/certificate.ts';
@@ -146,7 +148,13 @@ describe('a fetch with the client certificate', () => {
       response.writeHead(200);
       response.write('half');
     });
-    const response = await fetchWithCertificate(CLIENT)(url, { signal: AbortSignal.timeout(100) });
+    const response = await fetchWithCertificate(CLIENT)(url, { signal: AbortSignal.timeout(300) });
+    // What holds nothing but the limit of time must not be collected with the rest of the call.
+    setFlagsFromString('--expose-gc');
+    for (let times = 0; times < 3; times += 1) {
+      runInNewContext('gc')();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
     await expect(response.text()).rejects.toThrow();
   });
 

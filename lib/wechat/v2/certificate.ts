@@ -31,8 +31,15 @@ export function fetchWithCertificate(certificate: ClientCertificate): typeof glo
   return async function fetch(input, init) {
     const request = new Request(input, init);
     const body = Buffer.from(await request.arrayBuffer());
-    const { url, method, headers, signal } = request;
-    const outgoing = openRequest(url, { method, headers: Object.fromEntries(headers), agent, signal });
+    const { url, method, headers } = request;
+    // The caller's own: what a Request makes of it dies with the Request, and the limit of time with it.
+    const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
+    const outgoing = openRequest(url, {
+      method,
+      headers: Object.fromEntries(headers),
+      agent,
+      ...(signal === undefined ? {} : { signal }),
+    });
     const answered = once(outgoing, 'response');
     outgoing.end(body);
     const [message]: IncomingMessage[] = await answered;

@@ -12,9 +12,9 @@ import {
 import { Alert, Button } from 'antd';
 import Link from 'next/link';
 import { type ComponentType, useEffect, useRef, useState } from 'react';
-import { wayInWords } from '../../../../lib/admin_words.ts';
 import { formatFen, speakFen } from '../../../../lib/money.ts';
 import { ask, leaveIfSignedOut } from '../../ask.client.ts';
+import { wayInWords } from '../../way_words.ts';
 import { type ChargeView, standingWords, type Tone } from './charge_view.ts';
 
 const icons: Record<Tone, ComponentType> = {

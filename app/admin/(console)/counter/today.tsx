@@ -1,10 +1,10 @@
 /** Today's charges of the counter with their sums; an undecided one can be gone on with. */
 import Link from 'next/link';
 import type { CounterDay, ShownCharge } from '../../../../lib/admin_counter.ts';
-import { wayInWords } from '../../../../lib/admin_words.ts';
 import { beijingText } from '../../../../lib/beijing.ts';
 import { formatFen } from '../../../../lib/money.ts';
 import { Tag } from '../../antd.client.ts';
+import { wayInWords } from '../../way_words.ts';
 import { Empty } from '../empty.tsx';
 import { standingWords, type Tone } from './charge_view.ts';
 

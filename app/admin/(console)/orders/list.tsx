@@ -2,13 +2,13 @@
 
 import Link from 'next/link';
 import { type ListedOrder, listOrders, type OrderFilter } from '../../../../lib/admin_orders.ts';
-import { wayInWords } from '../../../../lib/admin_words.ts';
 import { beijingText } from '../../../../lib/beijing.ts';
 import { context } from '../../../../lib/context.ts';
 import { formatFen } from '../../../../lib/money.ts';
 import { InboxOutlined } from '../../antd.client.ts';
 import { OrderChip, SurplusChip } from '../../chips.client.tsx';
 import { Copy } from '../../copy.client.tsx';
+import { wayInWords } from '../../way_words.ts';
 import { Back } from '../back.client.tsx';
 import { listAddress } from './address.ts';
 

@@ -2,13 +2,14 @@
 
 import { beijingExactly } from '../../../../../lib/admin_timeline.ts';
 import type { OrderView } from '../../../../../lib/admin_views.ts';
-import { surplusWords, wayInWords } from '../../../../../lib/admin_words.ts';
+import { surplusWords } from '../../../../../lib/admin_words.ts';
 import { beijingText } from '../../../../../lib/beijing.ts';
 import { context } from '../../../../../lib/context.ts';
 import { formatFen } from '../../../../../lib/money.ts';
 import { Tag } from '../../../antd.client.ts';
 import { TradeChip } from '../../../chips.client.tsx';
 import { Copy } from '../../../copy.client.tsx';
+import { wayInWords } from '../../../way_words.ts';
 import { Refund } from './refund.client.tsx';
 
 type Trade = OrderView['trades'][number] & { seller: string | undefined };
