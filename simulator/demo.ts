@@ -34,7 +34,7 @@ export function demoState(options: DemoOptions): State {
   const stranger = account('stranger', '另一个公众号（未与商户绑定）');
   const mini = account('mini program', '柜台演示小程序', 'mini_program');
   const app = account('app', '柜台演示 App', 'app');
-  const others = otherMerchants(draw, account, shop.appid);
+  const others = otherMerchants(draw, account, shop.appid, [mini.appid, app.appid]);
   const accounts = [shop, stranger, mini, app, ...others.accounts];
   const merchant: Merchant = {
     mch_id: '1900000109',

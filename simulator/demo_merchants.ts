@@ -8,11 +8,15 @@ const ALL: readonly Product[] = ['JSAPI', 'NATIVE', 'MWEB', 'APP', 'MICROPAY', '
 
 type Draw = (what: string, alphabet: string, length: number) => string;
 
-/** `shop_appid` is the demo account, which all ordinary merchants are bound to. */
+/**
+ * `shop_appid` is the demo account, which all ordinary merchants are bound to; `client_appids` are the demo mini-program
+ * and app, which the provider and its first sub-merchant may use as well.
+ */
 export function otherMerchants(
   draw: Draw,
   account: (what: string, name: string) => Account,
   shop_appid: string,
+  client_appids: readonly string[],
 ): { accounts: Account[]; merchants: Merchant[] } {
   const provider = account('provider account', '演示服务商公众号');
   const sub_account = account('sub account', '特约商户甲公众号');
@@ -54,12 +58,12 @@ export function otherMerchants(
       merchant('1900000205', '切换后又回退到平台证书的商户', { mode: 'certificate' }),
       merchant('1900000300', '演示服务商', {
         appid: provider.appid,
-        appids: [provider.appid],
+        appids: [provider.appid, ...client_appids],
         products: [],
         modes: ['partner'],
         sub_merchants: [
           sub('1900000301', '特约商户甲（有自己的公众号）', {
-            sub_appids: [sub_account.appid],
+            sub_appids: [sub_account.appid, ...client_appids],
             products: [...ALL],
           }),
           sub('1900000302', '特约商户乙（用服务商的公众号）'),

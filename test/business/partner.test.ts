@@ -19,43 +19,18 @@ import {
   statesOf,
   submitRefund,
 } from '../setup/paid_orders.ts';
+import { type PartnerHome, partnerSettings, sellersOf } from '../setup/partner_home.ts';
 
-const first = '1900000302';
-const second = '1900000303';
-const own_account = '1900000301';
+const [first, second] = sellersOf.provider;
+const [own_account] = sellersOf['sub-merchant'];
 
 let counter: Counter;
 let shopper: Shopper;
 afterEach(() => counter.close());
 
-type Home = 'provider' | 'sub-merchant';
-
-/** The counter as the provider's, its shop in the account of the provider or of the sub-merchant who has one. */
-async function open(api_version: 'v2' | 'v3', home: Home): Promise<void> {
+async function open(api_version: 'v2' | 'v3', home: PartnerHome): Promise<void> {
   counter = await openCounter({ api_version });
-  const { merchants, other_accounts } = counter.simulator_config;
-  const provider = merchants.find(({ modes }) => modes.includes('partner'));
-  if (provider === undefined) throw new Error('the simulator has no provider');
-  const sub = provider.sub_merchants?.find(({ sub_mch_id }) => sub_mch_id === own_account);
-  const appid = home === 'provider' ? provider.appid : sub?.sub_appids[0];
-  const account = other_accounts.find((each) => each.appid === appid);
-  if (account === undefined) throw new Error(`no account ${appid}`);
-  const sellers = home === 'provider' ? [first, second] : [own_account];
-  await counter.restart({
-    WECHAT_APPID: account.appid,
-    WECHAT_APP_SECRET: account.secret,
-    WECHAT_SP_APPID: home === 'provider' ? '' : provider.appid,
-    WECHAT_MCH_ID: provider.mch_id,
-    WECHAT_SUB_MERCHANTS: JSON.stringify(
-      sellers.map((sub_mch_id) => ({ sub_mch_id, name: `店 ${sub_mch_id}` })),
-    ),
-    WECHAT_API_V2_KEY: provider.api_v2_key,
-    WECHAT_API_V3_KEY: provider.api_v3_key,
-    WECHAT_MERCHANT_CERTIFICATE: provider.merchant_cert_pem,
-    WECHAT_MERCHANT_KEY: provider.merchant_key_pem,
-    WECHAT_PAY_PUBLIC_KEY_ID: provider.platform_public_key_id,
-    WECHAT_PAY_PUBLIC_KEY: provider.platform_public_key_pem,
-  });
+  await counter.restart(partnerSettings(counter.simulator_config, home));
   if (home === 'provider') {
     await counter.ctx.db.product.updateMany({
       where: { product_id: 'tea-cup' },

@@ -21,7 +21,8 @@ export interface SimulatorConfig {
   tls_url: string;
   ca_pem: string;
   merchants: SimulatedMerchant[];
-  users: { openid: string; nickname: string; balance_fen: number }[];
+  /** `openids`: by appid; `openid` is the demo account's. */
+  users: { openid: string; openids: Record<string, string>; nickname: string; balance_fen: number }[];
 }
 
 export interface SimulatedMerchant {
