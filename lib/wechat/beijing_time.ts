@@ -9,6 +9,11 @@ const BEIJING_OFFSET_MS = 8 * 60 * 60 * 1000;
 const FIRST_YEAR = 2010;
 const LAST_YEAR = 2100;
 
+/** Whether anything of a payment can have happened in that year. */
+export function isPaymentYear(year: number): boolean {
+  return year >= FIRST_YEAR && year <= LAST_YEAR;
+}
+
 /** `20250704153000` (time_start, time_expire). */
 export function formatCompactTime(at: Date): string {
   return beijingIso(at).slice(0, 19).replace(/\D/g, '');
@@ -43,7 +48,7 @@ function beijingIso(at: Date): string {
 
 function fromParts(parts: readonly string[]): Date | undefined {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts.slice(1).map(Number);
-  if (year < FIRST_YEAR || year > LAST_YEAR) return undefined;
+  if (!isPaymentYear(year)) return undefined;
   if (hour > 23 || minute > 59 || second > 59) return undefined;
   const beijing = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
   const rolled_over = beijing.getUTCMonth() !== month - 1 || beijing.getUTCDate() !== day;

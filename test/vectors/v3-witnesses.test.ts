@@ -155,9 +155,12 @@ describe('2,000 random messages of each kind', { timeout: 120_000 }, () => {
 
   it('times survive writing and reading, to the second', () => {
     fc.assert(
-      fc.property(fc.date({ min: new Date(0), max: new Date('2099-12-31'), noInvalidDate: true }), (at) => {
-        expect(parseRfc3339(formatRfc3339(at))?.getTime()).toBe(Math.floor(at.getTime() / 1000) * 1000);
-      }),
+      fc.property(
+        fc.date({ min: new Date('2011-01-01'), max: new Date('2099-12-31'), noInvalidDate: true }),
+        (at) => {
+          expect(parseRfc3339(formatRfc3339(at))?.getTime()).toBe(Math.floor(at.getTime() / 1000) * 1000);
+        },
+      ),
       RUNS,
     );
   });

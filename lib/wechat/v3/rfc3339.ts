@@ -1,7 +1,8 @@
 /**
  * RFC 3339 at the border: WeChat Pay v3 writes and reads `2026-09-10T08:26:40+08:00`. Refuses dates that do not
- * exist, which `Date.parse` would roll over.
+ * exist, which `Date.parse` would roll over, and years that no payment can have.
  */
+import { isPaymentYear } from '../beijing_time.ts';
 
 const RFC3339 =
   /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(?:Z|([+-])(\d{2}):(\d{2}))$/;
@@ -12,6 +13,7 @@ export function parseRfc3339(text: string): Date | undefined {
   const match = RFC3339.exec(text);
   if (match === null) return undefined;
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number);
+  if (!isPaymentYear(year)) return undefined;
   const local = new Date(0);
   local.setUTCFullYear(year, month - 1, day);
   local.setUTCHours(hour, minute, second, Number((match[7] ?? '').padEnd(3, '0').slice(0, 3)));
