@@ -12,6 +12,7 @@ import { enqueueSelect } from './queues.ts';
 import {
   decryptPush,
   NotificationError,
+  type PushSignature,
   parseXml,
   serverSignatureHolds,
   XmlError,
@@ -20,6 +21,8 @@ import {
 
 /** A text of 2 KB is WeChat's longest; whatever is larger than this is not WeChat's. */
 const pushLimit_bytes = 64 * 1_024;
+/** WeChat signs each of its three tries anew and makes them within fifteen seconds; the rest is for clocks that are off. */
+const signatureLife_ms = 10 * 60_000;
 /** WeChat waits five seconds, then shows the sender that the account is out of order. */
 const answerWithin_ms = 4_000;
 
@@ -28,7 +31,7 @@ export function checkServerAddress(ctx: Context, request: Request): Response {
   const token = ctx.config.WECHAT_SERVER_TOKEN;
   if (token === undefined) return new Response(null, { status: 404 });
   const { query, echostr } = signedQuery(request);
-  if (echostr === '' || echostr.length > 256 || !serverSignatureHolds(token, query)) return forbidden();
+  if (echostr === '' || echostr.length > 256 || !isFromWechat(ctx, token, query)) return forbidden();
   return answerText(echostr);
 }
 
@@ -39,7 +42,7 @@ export async function receivePush(ctx: Context, request: Request): Promise<Respo
   const over = AbortSignal.timeout(answerWithin_ms);
   try {
     // The address's own signature first: a stranger does not get to send a body.
-    if (!serverSignatureHolds(token, signedQuery(request).query)) return forbidden();
+    if (!isFromWechat(ctx, token, signedQuery(request).query)) return forbidden();
     const body = await readBounded(request, pushLimit_bytes, over);
     if (body === undefined) return new Response(null, { status: 413 });
     const opened = openPush(ctx, token, request, body);
@@ -52,9 +55,17 @@ export async function receivePush(ctx: Context, request: Request): Promise<Respo
       return thrown.verdict === 'malformed' ? new Response(null, { status: 400 }) : forbidden();
     }
     // Not kept, as far as we know: WeChat sends it again, and what was kept after all is dropped then.
-    ctx.log.error({ err: thrown }, 'a push was not kept');
+    if (request.signal.aborted && !over.aborted) ctx.log.debug({ err: thrown }, 'the caller hung up');
+    else ctx.log.error({ err: thrown }, 'a push was not kept');
     return new Response(null, { status: 500 });
   }
+}
+
+/** Signed with our token, and lately: an old address that somebody read in a log opens nothing. */
+function isFromWechat(ctx: Context, token: string, query: PushSignature): boolean {
+  if (!/^\d{1,12}$/.test(query.timestamp)) return false;
+  const age_ms = ctx.now().getTime() - Number(query.timestamp) * 1_000;
+  return Math.abs(age_ms) <= signatureLife_ms && serverSignatureHolds(token, query);
 }
 
 interface Push {

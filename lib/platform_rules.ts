@@ -1,6 +1,7 @@
 /**
- * What WeChat demands of addresses, in one place: payment directories, and the domains of OAuth, JS-SDK and H5. Compares
- * what the operator says is registered with where this shop is, and tells what does not fit; the judge is WeChat.
+ * What WeChat's consoles must say for this shop, in one place: payment directories, the domains of OAuth, JS-SDK and H5,
+ * the mode of messages. Compares what the operator says is set there with this deployment and tells what does not fit;
+ * the judge is WeChat.
  *
  * Source: WeChat Pay, 配置JSAPI支付授权目录, H5支付 开发配置; Official Accounts, 网页授权, JS-SDK 说明文档.
  */
@@ -50,7 +51,13 @@ export function isOnJsDomain(url: string, registered: string): boolean {
 }
 
 export interface RuleFinding {
-  rule: 'payment_directory' | 'payment_directory_host' | 'oauth_domain' | 'js_domain' | 'h5_domain';
+  rule:
+    | 'payment_directory'
+    | 'payment_directory_host'
+    | 'oauth_domain'
+    | 'js_domain'
+    | 'h5_domain'
+    | 'plain_messages';
   zh: string;
   en: string;
   /** Where in WeChat's consoles it is mended. */
@@ -64,6 +71,8 @@ type Rules = Pick<
   | 'WECHAT_OAUTH_DOMAIN'
   | 'WECHAT_JS_DOMAINS'
   | 'WECHAT_H5_DOMAINS'
+  | 'WECHAT_SERVER_TOKEN'
+  | 'WECHAT_SERVER_AES_KEY'
   | 'GUITAI_ALLOW_SIMULATOR'
 >;
 
@@ -119,6 +128,14 @@ export function ruleFindings(config: Rules): RuleFinding[] {
       `${developing} → H5支付域名`,
       `本店的域名 ${host} 不在 H5 支付域名 ${h5.join('、')} 之内，微信外付款时会看到“商家存在未配置的参数”`,
       `this shop's host ${host} is none of the H5 domains ${h5.join(', ')}: paying outside WeChat will fail`,
+    );
+  }
+  if (config.WECHAT_SERVER_TOKEN !== undefined && config.WECHAT_SERVER_AES_KEY === undefined) {
+    find(
+      'plain_messages',
+      '公众平台 → 设置与开发 → 基本配置 → 服务器配置',
+      '公众号消息用的是明文模式：签名不覆盖正文，谁看到过请求地址，十分钟内就能冒名发送；请改为安全模式并设置 WECHAT_SERVER_AES_KEY',
+      "the account's messages come in plain mode, whose signature says nothing of the body: set the console to safe mode (安全模式) and WECHAT_SERVER_AES_KEY here",
     );
   }
   return findings;

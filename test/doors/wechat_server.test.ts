@@ -44,8 +44,14 @@ const sealed = () =>
   });
 
 /** A request signed with any token, as WeChat would. */
-function signed(token: string, init: RequestInit = {}, more: Record<string, string> = {}): Request {
-  const [timestamp, nonce] = ['1714036504', '1514711492'];
+function signed(
+  token: string,
+  init: RequestInit = {},
+  more: Record<string, string> = {},
+  age_s = 0,
+): Request {
+  const nonce = '1514711492';
+  const timestamp = String(Math.floor(counter.ctx.now().getTime() / 1_000) - age_s);
   const signature = createHash('sha1').update([token, timestamp, nonce].sort().join('')).digest('hex');
   const query = new URLSearchParams({ signature, timestamp, nonce, ...more });
   return new Request(`${counter.host.origin}/api/wechat/server?${query}`, init);
@@ -59,9 +65,13 @@ describe('the check of the address', () => {
 
   test('the published vector: Token AAAAA (WeChat, 消息推送开发手册)', async () => {
     await counter.restart({ WECHAT_SERVER_TOKEN: 'AAAAA' });
+    // The vector's own moment, in April 2024.
+    const back_s = Math.round(counter.ctx.now().getTime() / 1_000) - 1_714_036_504;
+    counter.advance(-back_s);
     const query =
       'signature=f464b24fc39322e44b38aa78f5edd27bd1441696&timestamp=1714036504&nonce=1514711492&echostr=4375120948345356249';
     const answer = await knock(new Request(`${counter.host.origin}/api/wechat/server?${query}`));
+    counter.advance(back_s);
     expect([answer.status, answer.headers.get('content-type'), await answer.text()]).toEqual([
       200,
       'text/plain; charset=utf-8',
@@ -80,6 +90,33 @@ describe('the check of the address', () => {
     const answer = await knock(request);
     expect([answer.status, await answer.text()]).toEqual([403, '']);
   });
+
+  test.each([
+    [590, 200],
+    [-590, 200],
+    [610, 403],
+    [-610, 403],
+  ])('signed %i s ago: %i', async (age_s, status) => {
+    const asked = await knock(signed(account.token, {}, { echostr: '1' }, age_s));
+    expect(asked.status).toBe(status);
+    const xml = `<xml><FromUserName>oA</FromUserName><MsgType>text</MsgType><MsgId>${age_s}</MsgId></xml>`;
+    const pushed = await knock(signed(account.token, { method: 'POST', body: xml }, {}, age_s));
+    expect(pushed.status).toBe(status);
+    expect(await messages()).toHaveLength(status === 200 ? 1 : 0);
+  });
+
+  test.each(['', 'x', '-1', '1e9', '0x10', '9'.repeat(30)])(
+    'a time that is none (%j): 403',
+    async (timestamp) => {
+      const nonce = 'n';
+      const signature = createHash('sha1')
+        .update([account.token, timestamp, nonce].sort().join(''))
+        .digest('hex');
+      const query = new URLSearchParams({ signature, timestamp, nonce, echostr: '1' });
+      const answer = await knock(new Request(`${counter.host.origin}/api/wechat/server?${query}`));
+      expect([answer.status, await answer.text()]).toEqual([403, '']);
+    },
+  );
 
   test('there is no such address without a token of ours', async () => {
     await counter.restart({});

@@ -94,6 +94,8 @@ describe('what does not fit is told before a shopper meets it', () => {
     WECHAT_OAUTH_DOMAIN: undefined,
     WECHAT_JS_DOMAINS: [],
     WECHAT_H5_DOMAINS: [],
+    WECHAT_SERVER_TOKEN: undefined,
+    WECHAT_SERVER_AES_KEY: undefined,
     GUITAI_ALLOW_SIMULATOR: 'no' as const,
   };
 
@@ -107,6 +109,8 @@ describe('what does not fit is told before a shopper meets it', () => {
       WECHAT_OAUTH_DOMAIN: 'shop.example.com',
       WECHAT_JS_DOMAINS: ['shop.example.com'],
       WECHAT_H5_DOMAINS: ['shop.example.com'],
+      WECHAT_SERVER_TOKEN: 'a-token-with-its-key',
+      WECHAT_SERVER_AES_KEY: 'a'.repeat(43),
     };
     expect(ruleFindings({ ...shop, ...registered })).toEqual([]);
   });
@@ -118,8 +122,16 @@ describe('what does not fit is told before a shopper meets it', () => {
       WECHAT_OAUTH_DOMAIN: 'www.example.com',
       WECHAT_JS_DOMAINS: ['www.example.com'],
       WECHAT_H5_DOMAINS: ['www.example.com'],
+      WECHAT_SERVER_TOKEN: 'a-token-without-its-key',
     };
-    const rules = ['payment_directory', 'payment_directory_host', 'oauth_domain', 'js_domain', 'h5_domain'];
+    const rules = [
+      'payment_directory',
+      'payment_directory_host',
+      'oauth_domain',
+      'js_domain',
+      'h5_domain',
+      'plain_messages',
+    ];
     expect(ruleFindings(wrong).map(({ rule }) => rule)).toEqual(rules);
     for (const { zh, en, console_page } of ruleFindings(wrong)) {
       expect([zh, en, console_page]).not.toContain('');
