@@ -10,6 +10,7 @@ import { AppError } from './errors.ts';
 import { numberPattern } from './numbers.ts';
 import { beijingMidnight } from './red_packets.ts';
 import { isCounterTrade, reversibleAfter_ms } from './reverse.ts';
+import { sellerNames } from './sellers.ts';
 import type { HeldTradeState, RedPacketState } from './states.ts';
 
 /**
@@ -32,6 +33,8 @@ export interface ShownCharge {
   total_fen: number;
   refunded_fen: number;
   trade_type: string;
+  /** Partner mode: whose money it is, by name; null for an ordinary merchant. */
+  seller: string | null;
   standing: ChargeStanding;
   /** Why it was refused, in WeChat's meaning. */
   refused: { code: string; zh: string; en: string } | null;
@@ -52,6 +55,7 @@ const columns = {
   order_no: true,
   total_fen: true,
   trade_type: true,
+  sub_mch_id: true,
   trade_state: true,
   refused_code: true,
   reversing_at: true,
@@ -116,6 +120,7 @@ function shown(ctx: Context, row: NonNullable<Row>, names: ReadonlyMap<string, s
     total_fen: row.total_fen,
     refunded_fen: row.refunds.reduce((sum, { refund_fen }) => sum + refund_fen, 0),
     trade_type: row.trade_type,
+    seller: row.sub_mch_id === null ? null : (sellerNames(ctx.config).get(row.sub_mch_id) ?? row.sub_mch_id),
     standing,
     refused: code === null ? null : { code, ...refusalMeaning(code) },
     created_at: row.created_at,

@@ -16,7 +16,7 @@ import { newNumber, numberPattern } from './numbers.ts';
 import { orderInput, priceItems, quantities } from './orders.ts';
 import { enqueue } from './queues.ts';
 import { counterOf, isCounterTrade, ownReport, reversibleAfter_ms } from './reverse.ts';
-import { sellerOf } from './sellers.ts';
+import { sellerInput, sellerOf } from './sellers.ts';
 import { openTradeStates } from './states.ts';
 import { requireOpened } from './ways.ts';
 import { type CounterPayer, fitDescription, type WechatError } from './wechat/index.ts';
@@ -44,6 +44,8 @@ export const chargeInput = z
     /** Whole fen; or `items` of the catalogue, whose prices count. */
     total_fen: z.number().int('must be whole fen').min(1).max(maxFen).optional(),
     items: orderInput.shape.items.optional(),
+    /** Partner mode: whose money it is; goods say it themselves. */
+    sub_mch_id: sellerInput.optional(),
     title: z
       .string()
       .trim()
@@ -65,7 +67,8 @@ export const reverseInput = z.strictObject({});
 
 /**
  * Charges a payer and returns the number to follow, when WeChat has answered or not. The same `charge_key` again is the
- * same charge, and WeChat is not called again. Throws `auth_code_form`, `auth_code_used`, `charge_key_reused`.
+ * same charge, and WeChat is not called again. Throws `auth_code_form`, `auth_code_used`, `charge_key_reused`,
+ * `no_such_seller`.
  */
 export async function charge(ctx: Context, operator: Operator, input: ChargeInput): Promise<string> {
   const { payer, title } = input;
@@ -100,6 +103,7 @@ async function findCharge(ctx: Context, operator: Operator, input: ChargeInput):
     select: {
       total_fen: true,
       title: true,
+      sub_mch_id: true,
       items: { select: { product_id: true, quantity: true } },
       trades: { select: { out_trade_no: true, trade_type: true } },
     },
@@ -108,6 +112,7 @@ async function findCharge(ctx: Context, operator: Operator, input: ChargeInput):
   if (order === null || trade === undefined) return undefined;
   const same =
     (input.total_fen ?? order.total_fen) === order.total_fen &&
+    (input.sub_mch_id ?? order.sub_mch_id) === order.sub_mch_id &&
     quantities(input.items ?? []) === quantities(order.items) &&
     descriptionOf(ctx, input.title) === order.title &&
     input.payer.trade_type === trade.trade_type;
@@ -146,7 +151,7 @@ async function open(ctx: Context, operator: Operator, input: ChargeInput): Promi
   const order_no = newNumber(now);
   const out_trade_no = newNumber(now);
   const expires_at = new Date(now.getTime() + chargeLife_ms);
-  const sub_mch_id = sellerOf(ctx.config, items);
+  const sub_mch_id = sellerOf(ctx.config, items, input.sub_mch_id);
   const account = ctx.payAs(ctx.config.WECHAT_APPID, sub_mch_id);
   const opened: OpenedCharge = {
     out_trade_no,

@@ -8,7 +8,7 @@ import type { Context } from './context.ts';
 import { AppError } from './errors.ts';
 import { asWechatError } from './events.ts';
 import { counterOf } from './reverse.ts';
-import { sellerOf } from './sellers.ts';
+import { sellerInput, sellerOf } from './sellers.ts';
 import { requireOpened } from './ways.ts';
 
 const word = z.string().regex(/^[\w.:-]{1,32}$/, 'must be 1 to 32 letters, digits, _ . : or -');
@@ -24,6 +24,8 @@ export const faceAuthInput = z.strictObject({
   device_id: word,
   /** As the device's `getWxpayfaceRawdata` gave it. */
   rawdata: z.string().regex(/^[\w+/=.-]{1,2048}$/, 'must be what the device gave'),
+  /** Partner mode: at whose desk the device stands; the first's unless told. */
+  sub_mch_id: sellerInput.optional(),
 });
 
 export interface FaceAuth {
@@ -32,19 +34,19 @@ export interface FaceAuth {
   expires_in_s: number;
 }
 
-/** Throws `product_not_opened`, `wechat_refused`, `wechat_unknown`. */
+/** Throws `product_not_opened`, `no_such_seller`, `wechat_refused`, `wechat_unknown`. */
 export async function faceAuth(
   ctx: Context,
   operator: Operator,
-  input: z.output<typeof faceAuthInput>,
+  { sub_mch_id: wanted, ...device }: z.output<typeof faceAuthInput>,
 ): Promise<FaceAuth> {
-  const { device_id, store_id } = input;
+  const { device_id, store_id } = device;
   return auditingRefusals(ctx, operator, 'face_auth', device_id, { store_id }, async () => {
     requireOpened(ctx.config, 'FACEPAY');
     if (ctx.config.WECHAT_API_V2_KEY === undefined) {
       throw new AppError('product_not_opened', { detail: 'FACEPAY: WECHAT_API_V2_KEY' });
     }
-    const sub_mch_id = sellerOf(ctx.config, []);
+    const sub_mch_id = sellerOf(ctx.config, [], wanted);
     const { appid, sub_appid } = ctx.payAs(ctx.config.WECHAT_APPID, sub_mch_id);
     const account = ctx.payFor({
       api_version: 'v2',
@@ -54,7 +56,7 @@ export async function faceAuth(
       sub_appid: sub_appid ?? null,
     });
     const { authinfo, expires_in_s } = await counterOf(account)
-      .faceAuthInfo(input)
+      .faceAuthInfo(device)
       .catch((thrown: unknown) => {
         const cause = asWechatError(thrown);
         throw new AppError(cause.outcome === 'refused' ? 'wechat_refused' : 'wechat_unknown', { cause });

@@ -33,6 +33,11 @@ const refusals = {
     zh: '商品不存在或已下架',
     en: 'A product does not exist or is not on sale',
   },
+  no_such_seller: {
+    status: 400,
+    zh: '这不是本店可以收款的特约商户（WECHAT_SUB_MERCHANTS），或者不是所选商品的商户',
+    en: 'this is no sub-merchant of WECHAT_SUB_MERCHANTS, or not the one whose goods were chosen',
+  },
   several_sellers: {
     status: 400,
     zh: '一份订单只能包含同一商户的商品，请分开下单',

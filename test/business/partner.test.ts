@@ -7,6 +7,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { closeByOperator } from '../../lib/admin_actions.ts';
 import { readSellers } from '../../lib/admin_statements.ts';
 import { beijingDay, beijingDayStart } from '../../lib/beijing.ts';
+import { charge } from '../../lib/counter.ts';
 import { reconcileDay } from '../../lib/statements.ts';
 import { openCashDesk } from '../setup/cash_desk.ts';
 import { type Counter, openCounter, type Shopper } from '../setup/counter.ts';
@@ -158,10 +159,49 @@ test('a bare amount at the counter is the first sub-merchant’s', async () => {
   await counter.restart({ ...settings, WECHAT_PRODUCTS: 'JSAPI,MICROPAY' });
   const desk = await openCashDesk(counter);
   const out_trade_no = await desk.charge(await desk.code(false), 500);
+  expect((await desk.show(out_trade_no)).seller).toBe(`店 ${first}`);
   expect(await tradeOf(out_trade_no)).toMatchObject({
     trade_type: 'MICROPAY',
     trade_state: 'SUCCESS',
     sub_mch_id: first,
     total_fen: 500,
   });
+});
+
+test('a bare amount at the counter is whose the operator says, of those we serve; goods say it themselves', async () => {
+  await open('v2', 'provider');
+  // The one who is chosen is not the one who would have been taken.
+  await counter.restart({
+    ...counter.settings,
+    WECHAT_PRODUCTS: 'JSAPI,MICROPAY',
+    WECHAT_SUB_MERCHANTS: JSON.stringify(
+      [second, first].map((sub_mch_id) => ({ sub_mch_id, name: sub_mch_id })),
+    ),
+  });
+  const desk = await openCashDesk(counter);
+  const wish = desk.input(await desk.code(false), 500);
+  const refusal = (doing: Promise<unknown>) =>
+    doing.then(
+      () => undefined,
+      (thrown: { code: string; field?: string }) => [thrown.code, thrown.field],
+    );
+  const nobody = ['no_such_seller', 'sub_mch_id'];
+  for (const sub_mch_id of [own_account, '1900000300', '00000000']) {
+    expect(await refusal(charge(counter.ctx, desk.operator, { ...wish, sub_mch_id }))).toEqual(nobody);
+  }
+  const items = [{ product_id: 'longjing', quantity: 1 }];
+  const { total_fen: _, ...goods } = wish;
+  expect(await refusal(charge(counter.ctx, desk.operator, { ...goods, items, sub_mch_id: first }))).toEqual(
+    nobody,
+  );
+  expect(await counter.ctx.db.trade.count()).toBe(0);
+
+  const chosen = { ...wish, sub_mch_id: first };
+  const out_trade_no = await charge(counter.ctx, desk.operator, chosen);
+  expect(await charge(counter.ctx, desk.operator, chosen)).toBe(out_trade_no);
+  expect(await refusal(charge(counter.ctx, desk.operator, { ...chosen, sub_mch_id: second }))).toEqual([
+    'charge_key_reused',
+    'charge_key',
+  ]);
+  expect(await tradeOf(out_trade_no)).toMatchObject({ trade_state: 'SUCCESS', sub_mch_id: first });
 });

@@ -4,9 +4,11 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { closeByOperator } from '../../lib/admin_actions.ts';
+import { readSellers } from '../../lib/admin_statements.ts';
 import { beijingDay, beijingDayStart } from '../../lib/beijing.ts';
 import { products } from '../../lib/config_ways.ts';
-import { billReadyAt, reconcileDay } from '../../lib/statements.ts';
+import { handlers } from '../../lib/jobs.ts';
+import { billReadyAt } from '../../lib/statements.ts';
 import { openCashDesk } from '../setup/cash_desk.ts';
 import { openCounter } from '../setup/counter.ts';
 import {
@@ -21,198 +23,238 @@ import {
 } from '../setup/paid_orders.ts';
 import { partnerSettings, sellersOf } from '../setup/partner_home.ts';
 import { type Desk, type Payer, payers, printedCode } from '../setup/payers.ts';
+import { callsOf } from '../setup/simulator_log.ts';
+import { rowsOf } from '../simulator/bill_reading.ts';
 
-const homes = (['v2', 'v3'] as const).flatMap((api_version) =>
-  (['merchant', 'provider', 'sub-merchant'] as const).map((home) => ({ api_version, home })),
-);
-const who = {
-  merchant: 'ordinary merchant',
-  provider: 'service provider, its own account',
-  'sub-merchant': 'service provider, the sub-merchant’s account',
-};
+/*
+ * The cells that are not there:
+ * - a printed code over v3: v3 has no mode 1;
+ * - a provider's printed code: WeChat's documents for providers name mode 1 but describe only mode 2, so how such a
+ *   code would be answered for a sub-merchant is not known;
+ * - payment code and face over v3: this shop charges them over v2, whatever it speaks online, and that is what they do
+ *   in the homes of v3, in one bill with payments over v3.
+ */
+const homes = [
+  { title: 'v2, merchant', api_version: 'v2', home: 'merchant', ways: [...payers, printedCode] },
+  { title: 'v2, provider, own account', api_version: 'v2', home: 'provider', ways: payers },
+  { title: 'v2, provider, sub-merchant’s account', api_version: 'v2', home: 'sub-merchant', ways: payers },
+  { title: 'v3, merchant', api_version: 'v3', home: 'merchant', ways: payers },
+  { title: 'v3, provider, own account', api_version: 'v3', home: 'provider', ways: payers },
+  { title: 'v3, provider, sub-merchant’s account', api_version: 'v3', home: 'sub-merchant', ways: payers },
+] as const;
 
-describe.each(homes.map((each) => ({ ...each, title: `${each.api_version}, ${who[each.home]}` })))(
-  '$title',
-  ({ api_version, home }) => {
-    let desk: Desk;
-    let day: string;
-    /** By way, what the bill must say of it. */
-    const billed = new Map<string, { paid: PaidOrder[]; unheard: PaidOrder; given_up: PaidOrder[] }>();
+const price_fen = 990;
 
-    beforeAll(async () => {
-      const counter = await openCounter({
-        api_version,
-        environment: { WECHAT_PRODUCTS: products.join(',') },
+interface Billed {
+  way: string;
+  order: PaidOrder;
+  /** The trade states of the lines that the day's bill must have of it. */
+  lines: string[];
+}
+
+describe.each(homes)('$title', ({ api_version, home, ways }) => {
+  let desk: Desk;
+  let day: string;
+  const billed: Billed[] = [];
+  const unheard = new Map<string, PaidOrder>();
+  const seller = home === 'merchant' ? null : sellersOf[home][0];
+
+  beforeAll(async () => {
+    const opened = { WECHAT_PRODUCTS: products.join(',') };
+    const counter = await openCounter({ api_version, environment: opened });
+    if (home !== 'merchant') {
+      await counter.restart({ ...opened, ...partnerSettings(counter.simulator_config, home) });
+    }
+    const mch_id = counter.ctx.config.WECHAT_MCH_ID;
+    const native_callback_url = `${counter.host.origin}/api/wechat/native`;
+    await counter.control('merchant', { mch_id, native_callback_url }, 'PUT');
+    const midnight = (beijingDayStart(beijingDay(counter.ctx.now()))?.getTime() ?? 0) + 86_400_000;
+    await passTime(counter, Math.ceil((midnight + 11 * 3_600_000 - counter.ctx.now().getTime()) / 1_000));
+    day = beijingDay(counter.ctx.now());
+    const shopper = counter.shopper();
+    await shopper.signIn();
+    desk = { counter, shopper, cashier: await openCashDesk(counter) };
+  });
+  afterAll(() => desk.counter.close());
+
+  const arm = (faults: Record<string, unknown>) => desk.counter.control('faults', faults, 'PUT');
+  const disarm = () => desk.counter.control('faults', undefined, 'DELETE');
+  const toldOf = (order_no: string) =>
+    desk.counter.ctx.db.event.findFirstOrThrow({ where: { order_no, kind: 'paid' } });
+
+  describe.each(ways)('$name', (way: Payer) => {
+    const at_counter = way.told_by === 'counter';
+    const bill = (order: PaidOrder, ...lines: string[]) => billed.push({ way: way.name, order, lines });
+
+    /** Both books, the way's, the payer's and the seller's names, and who told us first. */
+    async function expectPaid(paid: PaidOrder): Promise<void> {
+      const { ctx, simulator_config } = desk.counter;
+      expect(await statesOf(desk.counter, paid)).toEqual({ order: 'SUCCESS', trade: 'SUCCESS' });
+      const { out_trade_no } = paid;
+      const trade = await ctx.db.trade.findUniqueOrThrow({ where: { out_trade_no } });
+      expect(trade).toMatchObject({
+        api_version: at_counter ? 'v2' : api_version,
+        trade_type: way.trade_type,
+        mch_id: ctx.config.WECHAT_MCH_ID,
+        sub_mch_id: seller,
+        total_fen: price_fen,
+        payer_total_fen: price_fen,
+        payer_openid: simulator_config.users[0]?.openids[trade.sub_appid ?? trade.appid],
       });
-      const opened = { WECHAT_PRODUCTS: products.join(',') };
-      if (home !== 'merchant') {
-        await counter.restart({ ...opened, ...partnerSettings(counter.simulator_config, home) });
-      }
-      const mch_id = counter.ctx.config.WECHAT_MCH_ID;
-      const native_callback_url = `${counter.host.origin}/api/wechat/native`;
-      await counter.control('merchant', { mch_id, native_callback_url }, 'PUT');
-      const midnight = (beijingDayStart(beijingDay(counter.ctx.now()))?.getTime() ?? 0) + 86_400_000;
-      await passTime(counter, Math.ceil((midnight + 11 * 3_600_000 - counter.ctx.now().getTime()) / 1_000));
-      day = beijingDay(counter.ctx.now());
-      const shopper = counter.shopper();
-      await shopper.signIn();
-      desk = { counter, shopper, cashier: await openCashDesk(counter) };
-    });
-    afterAll(() => desk.counter.close());
-
-    const ways = api_version === 'v2' && home === 'merchant' ? [...payers, printedCode] : payers;
-    const tradeOf = (out_trade_no: string) =>
-      desk.counter.ctx.db.trade.findUniqueOrThrow({ where: { out_trade_no } });
-
-    describe.each(ways)('$name', (way: Payer) => {
-      test('paid: settled by whoever tells, in the way’s, the seller’s and the payer’s name', async () => {
-        const paid = await way.pays(desk);
-        await passTime(desk.counter, 0);
-        expect(await statesOf(desk.counter, paid)).toEqual({ order: 'SUCCESS', trade: 'SUCCESS' });
-        const trade = await tradeOf(paid.out_trade_no);
-        expect(trade).toMatchObject({
-          // What is presented at a counter is charged over v2 whatever the shop speaks online.
-          api_version: way.told_by === 'counter' ? 'v2' : api_version,
-          trade_type: way.trade_type,
-          sub_mch_id: home === 'merchant' ? null : sellersOf[home][0],
-          total_fen: 990,
-          payer_total_fen: 990,
-        });
-        const known = desk.counter.simulator_config.users[0]?.openids ?? {};
-        expect(trade.payer_openid).toBe(known[trade.sub_appid ?? trade.appid]);
-        const { ctx } = desk.counter;
-        const told = await ctx.db.event.findFirstOrThrow({
-          where: { order_no: paid.order_no, kind: 'paid' },
-        });
-        const heard = await ctx.db.notification.count({
-          where: { out_trade_no: paid.out_trade_no, verdict: 'applied' },
-        });
-        expect([told.source, heard]).toEqual(
-          way.told_by === 'notification' ? ['notification', 1] : ['query', 0],
-        );
-        expect(await simulatedLedger(desk.counter, paid.out_trade_no)).toMatchObject({ paid_fen: 990 });
-        remember(way, { paid: [paid] });
-      });
-
-      test('given up by the payer: unpaid, then closed or reversed on both sides, no money moved', async () => {
-        const left = await way.gives_up(desk);
-        if (way.told_by === 'counter') {
-          for (let waited_s = 0; waited_s < 45; waited_s += 5) await desk.cashier.pass(5);
-        } else {
-          expect(await statesOf(desk.counter, left)).toEqual({ order: 'NOTPAY', trade: 'NOTPAY' });
-          expect(await closeByOperator(desk.counter.ctx, operator, left.order_no)).toMatchObject({
-            outcome: 'closed',
-          });
-        }
-        const ended = way.told_by === 'counter' ? 'REVOKED' : 'CLOSED';
-        expect(await statesOf(desk.counter, left)).toEqual({ order: 'CLOSED', trade: ended });
-        expect(await desk.counter.control(`orders/${left.out_trade_no}`)).toMatchObject({
-          trade_state: ended,
-        });
-        expect(await simulatedLedger(desk.counter, left.out_trade_no)).toMatchObject({ paid_fen: 0 });
-        remember(way, { given_up: [left] });
-      });
-
-      test('refunded: followed until the money is back', async () => {
-        const paid = await way.pays(desk);
-        await passTime(desk.counter, 0);
-        const { out_refund_no } = await submitRefund(desk.counter, paid, paid.total_fen);
-        await followed(desk.counter, 90);
-        expect(await refundRow(desk.counter, out_refund_no)).toMatchObject({
-          state: 'SUCCESS',
-          refund_fen: 990,
-        });
-        expect(await statesOf(desk.counter, paid)).toEqual({ order: 'REFUND', trade: 'REFUND' });
-        expect(await simulatedLedger(desk.counter, paid.out_trade_no)).toMatchObject({
-          paid_fen: 990,
-          refunded_fen: 990,
-        });
-        remember(way, { paid: [paid] });
-      });
-
-      test('paid while nobody listens or asks: open in our books', async () => {
-        const { counter } = desk;
-        await counter.control(
-          'faults',
-          way.answer_lost === undefined ? { notify_never: true } : { [way.answer_lost]: { times: 1 } },
-          'PUT',
-        );
-        const unheard = await way.pays(desk);
-        await counter.control('faults', undefined, 'DELETE');
-        await passTime(counter, 0);
-        // The worker is down until the day is over.
-        await counter.ctx.db.$executeRaw`DELETE FROM pgboss.job`;
-        expect(await statesOf(counter, unheard)).toEqual({ order: 'NOTPAY', trade: 'NOTPAY' });
-        remember(way, { unheard });
-      });
-    });
-
-    describe('the day’s bill', () => {
-      let bill: string[][];
-      beforeAll(async () => {
-        const { counter } = desk;
-        const ready_at = billReadyAt(day)?.getTime() ?? 0;
-        await passTime(counter, Math.ceil((ready_at + 300_000 - counter.ctx.now().getTime()) / 1_000));
-        expect(await reconcileDay(counter.ctx, day)).toMatchObject({
-          state: 'COMPARED',
-          settled: ways.length,
-          differences: 0,
-          problem: '',
-        });
-        const downloaded = await counter.ctx.pay.downloadTradeBill(day);
-        if (downloaded.outcome !== 'bill') throw new Error(`no bill of ${day}`);
-        const text = await new Response(downloaded.stream).text();
-        bill = text.split(/\r?\n/).map((line) => line.split(',').map((cell) => cell.replace(/^`/, '')));
-      });
-
-      test.each(ways)(
-        '$name: reconciled, and the payment nobody told of settled by the bill',
-        async ({ name, trade_type }) => {
-          const mine = billed.get(name);
-          if (mine === undefined) throw new Error(`nothing was paid by ${name}`);
-          const rowsOf = ({ out_trade_no }: PaidOrder) => bill.filter((row) => row.includes(out_trade_no));
-          for (const paid of [...mine.paid, mine.unheard]) {
-            expect(rowsOf(paid).every((row) => row.includes(trade_type))).toBe(true);
-          }
-          expect(mine.paid.map((paid) => rowsOf(paid).length)).toEqual([1, 2]);
-          expect(rowsOf(mine.unheard)).toHaveLength(1);
-          expect(mine.given_up.flatMap(rowsOf)).toEqual([]);
-          expect(await statesOf(desk.counter, mine.unheard)).toEqual({ order: 'SUCCESS', trade: 'SUCCESS' });
-          const { source } = await desk.counter.ctx.db.event.findFirstOrThrow({
-            where: { order_no: mine.unheard.order_no, kind: 'paid' },
-          });
-          expect(source).toBe('bill');
-        },
+      const heard = await ctx.db.notification.count({ where: { out_trade_no, verdict: 'applied' } });
+      expect([(await toldOf(paid.order_no)).source, heard]).toEqual(
+        at_counter ? ['query', 0] : ['notification', 1],
       );
-
-      test('both ledgers agree to the fen', async () => {
-        const { _sum } = await desk.counter.ctx.db.trade.aggregate({
-          _sum: { total_fen: true },
-          where: { trade_state: { in: ['SUCCESS', 'REFUND'] } },
-        });
-        const refunds = await desk.counter.ctx.db.refund.aggregate({
-          _sum: { refund_fen: true },
-          where: { state: 'SUCCESS' },
-        });
-        expect(await simulatedLedger(desk.counter)).toMatchObject({
-          paid_fen: _sum.total_fen,
-          refunded_fen: refunds._sum.refund_fen,
-        });
-        expect(_sum.total_fen).toBe(ways.length * 3 * 990);
-      });
-    });
-
-    function remember(
-      way: Payer,
-      told: Partial<{ paid: PaidOrder[]; unheard: PaidOrder; given_up: PaidOrder[] }>,
-    ) {
-      const held = billed.get(way.name);
-      const unheard = told.unheard ?? held?.unheard ?? { order_no: '', out_trade_no: '', total_fen: 0 };
-      billed.set(way.name, {
-        paid: [...(held?.paid ?? []), ...(told.paid ?? [])],
-        given_up: [...(held?.given_up ?? []), ...(told.given_up ?? [])],
-        unheard,
+      expect(await simulatedLedger(desk.counter, out_trade_no)).toMatchObject({
+        paid_fen: price_fen,
+        entries: [{ mch_id: trade.mch_id, ...(seller === null ? {} : { sub_mch_id: seller }) }],
       });
     }
-  },
-);
+
+    test(`paid: settled by ${at_counter ? 'its answer' : 'its notification'}`, async () => {
+      const paid = await way.pays(desk);
+      await passTime(desk.counter, 0);
+      await expectPaid(paid);
+      bill(paid, 'SUCCESS');
+    });
+
+    const { pays_asked } = way;
+    if (pays_asked !== undefined) {
+      test('paid with a password: settled by a query', async () => {
+        const paid = await pays_asked(desk);
+        expect(await statesOf(desk.counter, paid)).toEqual({ order: 'NOTPAY', trade: 'USERPAYING' });
+        await desk.cashier.pass(6);
+        await expectPaid(paid);
+        bill(paid, 'SUCCESS');
+      });
+    }
+
+    test(`given up by the payer: unpaid, then ${at_counter ? 'reversed' : 'closed'} on both sides`, async () => {
+      const left = await way.gives_up(desk);
+      if (at_counter) {
+        for (let waited_s = 0; waited_s < 45; waited_s += 5) await desk.cashier.pass(5);
+      } else {
+        expect(await statesOf(desk.counter, left)).toEqual({ order: 'NOTPAY', trade: 'NOTPAY' });
+        const closed = await closeByOperator(desk.counter.ctx, operator, left.order_no);
+        expect(closed.outcome).toBe('closed');
+      }
+      const words = (await callsOf(desk.counter, left.out_trade_no)).map(({ path }) =>
+        /reverse/.test(path) ? 'reverse' : /close/.test(path) ? 'close' : 'query',
+      );
+      expect(words.slice(-3)).toEqual(['query', at_counter ? 'reverse' : 'close', 'query']);
+      const trade = at_counter ? 'REVOKED' : 'CLOSED';
+      expect(await statesOf(desk.counter, left)).toEqual({ order: 'CLOSED', trade });
+      expect(await desk.counter.control(`orders/${left.out_trade_no}`)).toMatchObject({ trade_state: trade });
+      expect(await simulatedLedger(desk.counter, left.out_trade_no)).toMatchObject({ entries: [] });
+      bill(left);
+    });
+
+    test('refunded in full: followed until the money is back', async () => {
+      const paid = await way.pays(desk);
+      await passTime(desk.counter, 0);
+      const { out_refund_no, state } = await submitRefund(desk.counter, paid, paid.total_fen);
+      expect(state).toBe('PROCESSING');
+      await followed(desk.counter, 90);
+      expect(await refundRow(desk.counter, out_refund_no)).toMatchObject({
+        state: 'SUCCESS',
+        refund_fen: price_fen,
+      });
+      expect(await statesOf(desk.counter, paid)).toEqual({ order: 'REFUND', trade: 'REFUND' });
+      expect(await simulatedLedger(desk.counter, paid.out_trade_no)).toMatchObject({
+        paid_fen: price_fen,
+        refunded_fen: price_fen,
+      });
+      bill(paid, 'SUCCESS', 'REFUND');
+    });
+
+    test('paid, and notification, answer and queries are lost: open in our books', async () => {
+      const { counter } = desk;
+      await arm({
+        notify_never: true,
+        ...(way.answer_lost === undefined ? {} : { [way.answer_lost]: { times: 1 } }),
+      });
+      const paid = await way.pays(desk);
+      await arm({ line_cut: true });
+      for (const seconds of [6, 60, 32 * 60]) {
+        await passTime(counter, seconds);
+        for (const queue of ['trade_ask', 'order_expire', 'counter_follow'] as const) {
+          await counter.work(queue);
+        }
+      }
+      await disarm();
+      const cut = (await callsOf(counter, paid.out_trade_no)).filter((call) =>
+        call.faults.includes('line_cut'),
+      );
+      expect(cut.length).toBeGreaterThan(2);
+      // The worker is down until the day is over.
+      await counter.ctx.db.$executeRaw`DELETE FROM pgboss.job`;
+      expect(await statesOf(counter, paid)).toEqual({ order: 'NOTPAY', trade: 'NOTPAY' });
+      unheard.set(way.name, paid);
+      bill(paid, 'SUCCESS');
+    });
+  });
+
+  describe('the day’s bill', () => {
+    let lines: Record<string, string>[];
+    beforeAll(async () => {
+      const { counter } = desk;
+      const ready_at = billReadyAt(day)?.getTime() ?? 0;
+      await passTime(counter, Math.ceil((ready_at + 300_000 - counter.ctx.now().getTime()) / 1_000));
+      await handlers.statement(counter.ctx, {});
+      const bill = await counter.ctx.pay.downloadTradeBill(day);
+      if (bill.outcome !== 'bill') throw new Error(`no bill of ${day}: ${bill.outcome}`);
+      lines = rowsOf(await new Response(bill.stream).text()).rows;
+    });
+
+    test.each(ways)('$name: reconciled', ({ name, trade_type, told_by }) => {
+      const own = billed.filter(({ way }) => way === name);
+      expect(own).toHaveLength(told_by === 'counter' ? 5 : 4);
+      for (const { order, lines: expected } of own) {
+        const found = lines.filter((line) => line.商户订单号 === order.out_trade_no);
+        expect(found.map((line) => line.交易状态 ?? '').sort()).toEqual([...expected].sort());
+        for (const line of found) {
+          const back = line.交易状态 === 'REFUND';
+          expect(line).toMatchObject({
+            交易类型: trade_type,
+            商户号: desk.counter.ctx.config.WECHAT_MCH_ID,
+            特约商户号: seller ?? '0',
+            订单金额: back ? '0.00' : '9.90',
+            申请退款金额: back ? '9.90' : '0.00',
+          });
+        }
+      }
+    });
+
+    test.each(ways)('$name: what nobody told of is settled by the bill', async ({ name }) => {
+      const paid = unheard.get(name);
+      if (paid === undefined) throw new Error(`nothing was paid unheard by ${name}`);
+      expect(await statesOf(desk.counter, paid)).toEqual({ order: 'SUCCESS', trade: 'SUCCESS' });
+      expect((await toldOf(paid.order_no)).source).toBe('bill');
+    });
+
+    test('all ways together: no difference, nothing else in it, both ledgers agree to the fen', async () => {
+      const { ctx } = desk.counter;
+      const payments = billed.filter((each) => each.lines.includes('SUCCESS')).length;
+      const sums = { payments, refunds: ways.length };
+      const where = { bill_date: new Date(`${day}T00:00:00Z`) };
+      expect(await ctx.db.statement_day.findFirstOrThrow({ where })).toMatchObject({
+        ...sums,
+        state: 'COMPARED',
+        problem: '',
+        our_payments: payments,
+        settled: ways.length,
+        rows: payments + ways.length,
+        payment_fen: BigInt(payments * price_fen),
+      });
+      expect(await ctx.db.fund_flow_day.findFirstOrThrow({ where })).toMatchObject({ state: 'COMPARED' });
+      expect(await ctx.db.difference.count()).toBe(0);
+      expect(await readSellers(ctx, day)).toMatchObject(
+        seller === null ? [] : [{ sub_mch_id: seller, ...sums }],
+      );
+      expect(await simulatedLedger(desk.counter)).toMatchObject({
+        paid_fen: payments * price_fen,
+        refunded_fen: ways.length * price_fen,
+      });
+    });
+  });
+});

@@ -17,6 +17,7 @@ interface ChargeBody {
   title: string;
   total_fen?: number;
   items?: { product_id: string; quantity: number }[];
+  sub_mch_id?: string;
   payer:
     | { trade_type: 'MICROPAY'; auth_code: string }
     | { trade_type: 'FACEPAY'; face_code: string; openid: string };
@@ -28,15 +29,36 @@ function newKey(): string {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+const seller_kept = 'guitai_counter_seller';
+
+/** A till stands in one shop: whoever was chosen last at this browser is chosen again. */
+function useSeller(
+  sellers: readonly { sub_mch_id: string }[],
+): [string | undefined, (sub_mch_id: string) => void] {
+  const [seller, setSeller] = useState(sellers[0]?.sub_mch_id);
+  useEffect(() => {
+    const kept = localStorage.getItem(seller_kept);
+    if (sellers.some(({ sub_mch_id }) => sub_mch_id === kept)) setSeller(kept ?? undefined);
+  }, [sellers]);
+  const choose = useCallback((sub_mch_id: string) => {
+    localStorage.setItem(seller_kept, sub_mch_id);
+    setSeller(sub_mch_id);
+  }, []);
+  return [seller, choose];
+}
+
 const blank = { yuan: '', title: '收款', code: '', face_code: '', openid: '' };
 type Wrong = Partial<Record<keyof typeof blank, string>>;
 
 export function ChargeDesk({
   products,
+  sellers,
   started,
   way,
 }: {
   products: ShelfProduct[];
+  /** Partner mode: who may be given a bare amount. */
+  sellers: readonly { sub_mch_id: string; name: string }[];
   /** A charge to go on with, named by the address. */
   started: ChargeView | null;
   way: { code: boolean; face: boolean };
@@ -45,6 +67,7 @@ export function ChargeDesk({
   const [charge, setCharge] = useState(started);
   const [draft, setDraft] = useState(blank);
   const [picked, setPicked] = useState<Picked>({});
+  const [seller, setSeller] = useSeller(sellers);
   const [wrong, setWrong] = useState<Wrong>({});
   const [busy, setBusy] = useState(false);
   const [told, setTold] = useState<{ type: 'error' | 'warning'; title: string }>();
@@ -104,7 +127,9 @@ export function ChargeDesk({
     if (Object.keys(found).length > 0 || total_fen === undefined) return;
     void send({
       title: draft.title.trim(),
-      ...(items.length > 0 ? { items } : { total_fen }),
+      ...(items.length > 0
+        ? { items }
+        : { total_fen, ...(seller === undefined ? {} : { sub_mch_id: seller }) }),
       payer:
         by === 'code'
           ? { trade_type: 'MICROPAY', auth_code }
@@ -195,6 +220,25 @@ export function ChargeDesk({
             />
           )}
         </Field>
+        {sellers.length > 1 && items.length === 0 ? (
+          <Field label="收款商户" wrong={undefined} testid="charge-seller-wrong">
+            {({ id }) => (
+              <select
+                id={id}
+                className="desk-seller"
+                value={seller}
+                onChange={({ target }) => setSeller(target.value)}
+                data-testid="charge-seller"
+              >
+                {sellers.map(({ sub_mch_id, name }) => (
+                  <option key={sub_mch_id} value={sub_mch_id}>
+                    {name}（{sub_mch_id}）
+                  </option>
+                ))}
+              </select>
+            )}
+          </Field>
+        ) : null}
         <Field label="商品说明（顾客在微信账单里看到）" wrong={wrong.title} testid="charge-title-wrong">
           {(props) => (
             <Input

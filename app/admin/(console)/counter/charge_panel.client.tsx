@@ -143,7 +143,8 @@ export function ChargePanel({
       </div>
       <p className="charge-numbers">
         <small>
-          {wayInWords(charge.trade_type).word} · 订单{' '}
+          {wayInWords(charge.trade_type).word}
+          {charge.seller === null ? '' : ` · ${charge.seller}`} · 订单{' '}
           <Link href={`/admin/orders/${charge.order_no}`} prefetch={false} className="code">
             {charge.order_no}
           </Link>

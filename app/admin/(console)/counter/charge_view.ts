@@ -8,6 +8,8 @@ export interface ChargeView {
   title: string;
   total_fen: number;
   trade_type: string;
+  /** Whose money it is, where there are several sellers. */
+  seller: string | null;
   standing: Standing;
   refused: { code: string; zh: string } | null;
   wait_ms: number;

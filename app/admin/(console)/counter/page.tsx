@@ -37,6 +37,7 @@ export default async function CounterPage({
         key={started?.out_trade_no ?? 'new'}
         started={started}
         way={way}
+        sellers={ctx.config.WECHAT_SUB_MERCHANTS ?? []}
         products={products.map(({ product_id, title, price_fen }) => ({ product_id, title, price_fen }))}
       />
       <Today day={day} />

@@ -104,6 +104,7 @@ function Row({ charge }: { charge: ShownCharge }) {
           {charge.title}
           <small className="below">
             {wayInWords(charge.trade_type).word} · {charge.operator}
+            {charge.seller === null ? '' : ` · ${charge.seller}`}
           </small>
         </span>
       </td>
