@@ -26,6 +26,8 @@ export interface Payer {
   /** The fault that loses the answer to a charge; ways with a notification have none. */
   answer_lost?: string;
   pays: (desk: Desk) => Promise<PaidOrder>;
+  /** At the counter only: pays after the operator was told to wait for the password. */
+  pays_asked?: (desk: Desk) => Promise<PaidOrder>;
   /** Begins and lets it be. */
   gives_up: (desk: Desk) => Promise<PaidOrder>;
 }
@@ -58,9 +60,23 @@ const callWith = (counter: Counter, key: string, path: string, body: unknown, mo
     body: JSON.stringify(body),
   });
 
-async function inWechat({ counter, shopper }: Desk): Promise<PaidOrder> {
+/** The page inside WeChat: the bridge judges address, parameters, signature and payer before anybody can pay. */
+async function overBridge({ counter, shopper }: Desk, action: 'pay' | 'cancel'): Promise<PaidOrder> {
   const { order_no } = await shopper.order('bookmark');
-  return rowOf(counter, (await shopper.pay(order_no)).out_trade_no);
+  const { out_trade_no, jsapi } = await shopper.pay(order_no);
+  const { invocation_id, why } = await counter.control<{ invocation_id?: string; why?: string }>(
+    'bridge/invoke',
+    {
+      method: 'getBrandWCPayRequest',
+      params: jsapi,
+      page_url: `${counter.host.origin}/pay/${order_no}`,
+      openid: shopper.openid,
+    },
+  );
+  if (invocation_id === undefined) throw new Error(`the bridge turned the page away: ${why}`);
+  const { err_msg } = await counter.control('bridge/finish', { invocation_id, action });
+  await json(shopper.post(`/api/orders/${order_no}/bridge`, { out_trade_no, err_msg }));
+  return rowOf(counter, out_trade_no);
 }
 
 /** A browser outside WeChat, signed in nowhere, gets an address to pay at. */
@@ -72,8 +88,16 @@ const atAddress =
     const begun = await json<Record<string, string>>(
       visitor.post(`/api/orders/${order_no}/pay`, { trade_type }),
     );
-    return { row: await rowOf(counter, begun.out_trade_no ?? ''), address: { [name]: begun[name] ?? '' } };
+    const address = begun[name] ?? '';
+    if (name === 'h5_url') await throughGate(address, `${counter.host.origin}/pay/${order_no}`);
+    return { row: await rowOf(counter, begun.out_trade_no ?? ''), address: { [name]: address } };
   };
+
+/** WeChat's page behind an H5 address, which judges the browser and where it came from. */
+async function throughGate(h5_url: string, referer: string): Promise<void> {
+  const page = await (await fetch(h5_url, { headers: { 'user-agent': 'Safari/604.1', referer } })).text();
+  if (!page.includes('data-testid="h5-open-wechat"')) throw new Error(`the H5 gate stayed shut: ${page}`);
+}
 
 const byAddress = (
   trade_type: 'NATIVE' | 'MWEB',
@@ -165,7 +189,7 @@ type Presented = ChargeInput['payer'];
 /** At the counter: what the phone or the face gives is charged; with a password asked for, it is not confirmed yet. */
 function presented(
   present: (desk: Desk, password: boolean) => Promise<Presented>,
-): Pick<Payer, 'pays' | 'gives_up'> {
+): Pick<Payer, 'pays' | 'pays_asked' | 'gives_up'> {
   const charged = async (desk: Desk, password: boolean): Promise<PaidOrder> => {
     const payer = await present(desk, password);
     const wish = { title: '收款', total_fen: 990, payer, charge_key: crypto.randomUUID() };
@@ -173,6 +197,11 @@ function presented(
   };
   return {
     pays: (desk) => charged(desk, false),
+    pays_asked: async (desk) => {
+      const row = await charged(desk, true);
+      await desk.cashier.password(row.out_trade_no, 'confirm');
+      return row;
+    },
     gives_up: async (desk) => {
       const row = await charged(desk, true);
       await desk.cashier.password(row.out_trade_no, 'refuse');
@@ -188,16 +217,8 @@ export const payers: readonly Payer[] = [
     product: 'JSAPI',
     trade_type: 'JSAPI',
     told_by: 'notification',
-    pays: async (desk) => {
-      const row = await inWechat(desk);
-      await desk.counter.control('pay', { out_trade_no: row.out_trade_no });
-      return row;
-    },
-    gives_up: async (desk) => {
-      const row = await inWechat(desk);
-      await desk.counter.control('cancel', { out_trade_no: row.out_trade_no });
-      return row;
-    },
+    pays: (desk) => overBridge(desk, 'pay'),
+    gives_up: (desk) => overBridge(desk, 'cancel'),
   },
   {
     name: 'Native',
@@ -249,7 +270,7 @@ export const payers: readonly Payer[] = [
   },
 ];
 
-/** A code of v2's mode 1 names appid, merchant and goods, and no sub-merchant: only an ordinary merchant prints it. */
+/** NATIVE mode 1. */
 export const printedCode: Payer = {
   name: 'Native by a printed code',
   product: 'NATIVE',

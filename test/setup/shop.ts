@@ -14,6 +14,7 @@ import { isBuilt } from '../../scripts/building.ts';
 import { type Environment, inProject } from '../../scripts/paths.ts';
 import { freePort } from '../../scripts/ports.ts';
 import { type Simulator, startSimulator } from '../../simulator/server.ts';
+import type { SimulatorConfig } from './counter.ts';
 
 export interface Running {
   pid: number;
@@ -53,7 +54,8 @@ export interface Shop {
 }
 
 export interface ShopOptions {
-  environment?: Environment;
+  /** Settings beside the shop's own; of what the simulator has, when they are a provider's. */
+  environment?: Environment | ((simulated: SimulatorConfig) => Environment);
 }
 
 const ready_within_ms = 60_000;
@@ -64,9 +66,8 @@ export async function openShop(database_url: string, options: ShopOptions = {}):
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const simulator = await startSimulator({ shop_origin: origin });
-  const { official_account, mini_program, app, merchants, users, tls_url, ca_pem } = await simulatorConfig(
-    simulator.url,
-  );
+  const simulated = await simulatorConfig(simulator.url);
+  const { official_account, mini_program, app, merchants, users, tls_url, ca_pem } = simulated;
   const [merchant] = merchants;
   if (merchant === undefined) throw new Error('the simulator has no merchant');
   await fillShelf(database_url);
@@ -109,7 +110,7 @@ export async function openShop(database_url: string, options: ShopOptions = {}):
     WECHAT_JS_SDK_URL: `${simulator.url}/open/js/jweixin-1.6.0.js`,
     GUITAI_ALLOW_SIMULATOR: 'yes',
     GUITAI_NO_REAL_MONEY: 'yes',
-    ...options.environment,
+    ...(typeof options.environment === 'function' ? options.environment(simulated) : options.environment),
   };
   const running = new Set<Running>();
   const start = (script: string, args: string[]): ReturnType<typeof startNode> => {
@@ -153,25 +154,6 @@ export async function openShop(database_url: string, options: ShopOptions = {}):
       await pool.end();
     },
   };
-}
-
-interface SimulatorConfig {
-  official_account: { secret: string };
-  mini_program: { appid: string; secret: string };
-  app: { appid: string };
-  tls_url: string;
-  ca_pem: string;
-  merchants: {
-    mch_id: string;
-    appid: string;
-    api_v2_key: string;
-    api_v3_key: string;
-    platform_public_key_id: string;
-    platform_public_key_pem: string;
-    merchant_cert_pem: string;
-    merchant_key_pem: string;
-  }[];
-  users: SimulatedUser[];
 }
 
 async function simulatorConfig(url: string): Promise<SimulatorConfig> {
