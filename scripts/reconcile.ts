@@ -3,10 +3,10 @@
 import './small_heap.ts';
 import { parseArgs } from 'node:util';
 import { ConfigError, readConfig } from '../lib/config.ts';
-import { createContext } from '../lib/context.ts';
 import { AppError, explain } from '../lib/errors.ts';
 import { reconcileDay } from '../lib/statements.ts';
 import { loadEnvironmentFiles } from './environment_files.ts';
+import { createContextOnItsClock } from './simulated_clock.ts';
 
 const usage = 'usage: npm run reconcile -- --date YYYY-MM-DD [--json]';
 
@@ -17,7 +17,7 @@ async function main(): Promise<number> {
     return 2;
   }
   loadEnvironmentFiles();
-  const ctx = createContext(readConfig(process.env));
+  const ctx = await createContextOnItsClock(readConfig(process.env));
   const started = performance.now();
   try {
     const result = await reconcileDay(ctx, values.date, (step) => {

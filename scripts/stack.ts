@@ -6,6 +6,7 @@ import { build, isBuilt } from './building.ts';
 import { type Child, startChild } from './children.ts';
 import { admin_name, prepareDatabase, refuseForeignTrades, takeDatabase } from './demo_database.ts';
 import { demoEnvironment, type SimulatorConfig } from './demo_settings.ts';
+import { followMornings } from './demo_statements.ts';
 import { Fault } from './fault.ts';
 import type { Life } from './life.ts';
 import { dataDir, type Environment } from './paths.ts';
@@ -74,6 +75,7 @@ export async function startStack(life: Life, mode: Mode): Promise<void> {
     );
   });
   life.signal.throwIfAborted();
+  await followMornings(life, environment, simulator.simulator);
   process.stdout.write(
     `${[
       `shop       ${public_url}`,

@@ -34,6 +34,13 @@
       .join(' ');
   };
 
+  /** Five past ten in Beijing, tomorrow: the bill of today is there. */
+  const nextMorning = (now_ms) => {
+    const beijing_ms = 8 * 3_600_000;
+    const midnight = Math.floor((now_ms + beijing_ms) / 86_400_000) * 86_400_000 - beijing_ms;
+    return midnight + 86_400_000 + (10 * 60 + 5) * 60_000;
+  };
+
   async function ask(path, method = 'GET', body) {
     const response = await fetch(`/_sim/${path}`, {
       method,
@@ -434,9 +441,17 @@
       act(() => ask('clock', 'POST', { advance_s: Number(button.dataset.advance) })),
     );
   }
+  $('morning').addEventListener('click', () =>
+    act(async () => {
+      const { now_ms } = await ask('clock');
+      await ask('clock', 'POST', { advance_s: Math.ceil((nextMorning(now_ms) - now_ms) / 1000) });
+    }),
+  );
   $('reset').addEventListener('click', () => {
-    if (window.confirm('清空全部订单、账本与时钟？\nForget all orders, the ledger and the clock?'))
-      void act(() => ask('reset', 'POST'));
+    const asked =
+      '清空全部订单、账本与时钟？商店自己的账不会清空：它的订单在平台上将查不到，未付的到期后关闭。\n' +
+      'Forget all orders, the ledger and the clock? The shop keeps its own books, and the platform will not know its orders any more.';
+    if (window.confirm(asked)) void act(() => ask('reset', 'POST'));
   });
   $('user').addEventListener('change', (event) => {
     localStorage.setItem(AS, event.target.value);

@@ -113,6 +113,24 @@ describe('npm run demo', () => {
     });
     expect(login.status).toBeLessThan(300);
 
+    // Tomorrow, 10:05, in Beijing: today's bill is there, and the demo compares it without being asked.
+    const { now_ms } = (await (await fetch(`${simulator}/_sim/clock`)).json()) as { now_ms: number };
+    const beijing_ms = 8 * 3_600_000;
+    const today_ms = Math.floor((now_ms + beijing_ms) / 86_400_000) * 86_400_000 - beijing_ms;
+    const advance_s = Math.ceil((today_ms + 34 * 3_600_000 + 300_000 - now_ms) / 1_000);
+    await fetch(`${simulator}/_sim/clock`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ advance_s }),
+    });
+    const today = new Date(today_ms + beijing_ms).toISOString().slice(0, 10);
+    await expect
+      .poll(said, { timeout: 30_000 })
+      .toContain(`statement ${today}: COMPARED, 1 rows, 0 settled by it, 0 differences`);
+    const cookie = login.headers.getSetCookie().map((text) => text.split(';')[0] ?? '');
+    const page = await fetch(`${shop}/admin/statements/${today}`, { headers: { cookie: cookie.join('; ') } });
+    expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('相符')]);
+
     child.kill('SIGTERM');
     expect(await ended, said()).toEqual([0, null]);
     expect(leftovers([data_dir, shop])).toEqual([]);

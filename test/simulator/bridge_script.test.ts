@@ -260,6 +260,17 @@ describe('the page for people', () => {
       .toEqual(['notify_never']);
     await page.locator('[data-advance="300"]').click();
     await expect.poll(async () => (await w.control('GET', 'clock')).body.ahead_s).toBeGreaterThanOrEqual(300);
+    await page.locator('#morning').click();
+    await expect
+      .poll(async () => (await w.control('GET', 'clock')).body.now.slice(11, 16))
+      .toMatch(/^10:0[56]$/);
+    await page.locator('#ahead-hint').waitFor();
+    page.on('dialog', (dialog) => {
+      expect(dialog.message()).toContain('商店自己的账不会清空');
+      void dialog.accept();
+    });
+    await page.locator('#reset').click();
+    await expect.poll(async () => (await w.control('GET', 'clock')).body.ahead_s).toBe(0);
     expect(await page.locator('#open-phone').getAttribute('href')).toContain('/_sim/as?openid=');
     expect(problems).toEqual([]);
   });
