@@ -22,9 +22,10 @@ export function Filters({ filter, now }: { filter: OrderFilter; now: Date }) {
           <Choice href={listAddress(filter, { state: undefined })} chosen={state === undefined}>
             全部
           </Choice>
+          {/* Of a whole or of a part; the list says which. */}
           {orderStates.map((each) => (
             <Choice key={each} href={listAddress(filter, { state: each })} chosen={state === each}>
-              {orderStateLabels[each].zh}
+              {each === 'REFUND' ? '有退款' : orderStateLabels[each].zh}
             </Choice>
           ))}
           <Choice
