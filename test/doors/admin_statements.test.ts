@@ -49,7 +49,12 @@ beforeAll(async () => {
   ctx = {
     ...counter.ctx,
     now: () => noon,
-    pay: { ...counter.ctx.pay, downloadTradeBill: () => bill() },
+    pay: {
+      ...counter.ctx.pay,
+      downloadTradeBill: () => bill(),
+      // The simulator's own, of its own clock, would know nothing of the bill that is served here.
+      downloadFundFlowBill: async () => ({ outcome: 'creating', exchange }),
+    },
   };
   (globalThis as { guitai_context?: Context }).guitai_context = ctx;
   await setAdmin(ctx.db, 'operator', noon);
