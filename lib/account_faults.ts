@@ -1,12 +1,13 @@
 /**
- * Trouble with the official account's API, kept for the operator: one row per kind of call, ended by itself when a
- * call of that kind works again. It holds WeChat's words, never a token or a secret.
+ * Trouble with WeChat that a person must mend in its consoles, kept for the operator: one row per kind of call, ended by
+ * itself when a call of that kind works again. It holds WeChat's words, never a token or a secret.
  */
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
 import type { OfficialAccountError } from './wechat/index.ts';
 
-export type AccountCall = 'access_token' | 'jsapi_ticket' | 'oauth' | 'message';
+/** `mini`: a mini-program's sign-in. `place …`: orders of a way of paying that WeChat has not granted. */
+export type AccountCall = 'access_token' | 'jsapi_ticket' | 'oauth' | 'message' | 'mini' | `place ${string}`;
 
 /** Notes a call that failed; the same trouble again only counts. */
 export async function noteAccountFault(
@@ -14,10 +15,19 @@ export async function noteAccountFault(
   call: AccountCall,
   error: OfficialAccountError,
 ): Promise<void> {
+  await noteFault(ctx, call, error);
+}
+
+/** The same of any answer with a code. */
+export async function noteFault(
+  ctx: Context,
+  call: AccountCall,
+  error: { code: string; errmsg: string; errcode?: number | undefined; console_page?: string | undefined },
+): Promise<void> {
   const now = ctx.now();
   const code = error.code.slice(0, 32);
   const errmsg = error.errmsg.replaceAll('\u0000', '').slice(0, 512);
-  ctx.log.warn({ call, code, errmsg, console_page: error.console_page }, 'the official account answered no');
+  ctx.log.warn({ call, code, errmsg, console_page: error.console_page }, 'WeChat answered no');
   await ctx.db.$executeRaw(Prisma.sql`
     INSERT INTO account_fault AS f (call, errcode, code, errmsg, times, first_at, last_at)
     VALUES (${call}, ${error.errcode ?? null}, ${code}, ${errmsg}, 1, ${now}, ${now})

@@ -168,9 +168,21 @@ function accountRows(now: Date): Prisma.Sql {
     ORDER BY last_at DESC LIMIT ${attentionCap}`;
 }
 
+const miniSettings = '小程序后台 → 管理 → 开发管理 → 开发设置';
+const notGrantedWords = {
+  zh: '微信没有给商户开通这种支付方式，或 AppID 没有与商户号绑定，顾客不能这样付款',
+  en: 'WeChat has not granted this way of paying to the merchant, or the appid is not bound to it',
+  console_page: '商户平台 → 产品中心 → 我的产品 / AppID账号管理',
+};
+
 function accountTrouble({ call, errcode, code, errmsg, times, last_at }: AccountFaultRow): AccountTrouble {
+  if (call.startsWith('place ')) {
+    return { call, code, ...notGrantedWords, times, last_at };
+  }
   const { zh, en, console_page } = errcodeWords(errcode ?? undefined, code, errmsg);
-  return { call, code, zh, en, console_page, times, last_at };
+  // The mini-program has a console of its own, with the same settings in another place.
+  const page = call === 'mini' && console_page !== undefined ? miniSettings : console_page;
+  return { call, code, zh, en, console_page: page, times, last_at };
 }
 
 /** Everything, each kind newest first. */

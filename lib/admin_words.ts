@@ -87,13 +87,19 @@ export function fieldsInWords(names: readonly string[]): string {
   return names.map((name) => fieldWords[name] ?? name).join('、');
 }
 
-/** Which call of the official account's API did not work. */
-export const accountCallWords: Record<AccountCall, string> = {
+const accountCallWords: Record<Exclude<AccountCall, `place ${string}`>, string> = {
   access_token: '取 access_token',
   jsapi_ticket: '取 jsapi_ticket（JS-SDK）',
   oauth: '网页授权（顾客登录）',
   message: '给顾客发消息',
+  mini: '小程序登录',
 };
+
+/** Which call of WeChat's did not work. */
+export function accountCallInWords(call: AccountCall): string {
+  if (Object.hasOwn(accountCallWords, call)) return accountCallWords[call as keyof typeof accountCallWords];
+  return `下单（${call.replace(/^place /, '')}）`;
+}
 
 /** Who wished a refund. */
 export const originWords: Record<string, string> = {

@@ -52,6 +52,11 @@ interface WaySettings {
   WECHAT_MINI_SECRET?: string | undefined;
   WECHAT_APP_APPID?: string | undefined;
   APP_API_KEYS?: readonly AppClient[] | undefined;
+  RED_PACKET_DAILY_LIMIT_FEN?: number;
+  WECHAT_SUB_MERCHANTS?: readonly unknown[] | undefined;
+  WECHAT_API_V2_KEY?: string | undefined;
+  WECHAT_MERCHANT_CERTIFICATE?: string | undefined;
+  WECHAT_MERCHANT_KEY?: string | undefined;
 }
 
 /** What an opened product needs beside itself. */
@@ -69,5 +74,23 @@ export function checkWays(
       if (config[name] === undefined)
         fault(name, `is missing; WECHAT_PRODUCTS opens ${product}, which needs it`);
     }
+  }
+  // Whoever charges at a counter must be able to reverse, and reversals and red packets want the certificate.
+  const at_counter = config.WECHAT_PRODUCTS?.find((each) => each === 'MICROPAY' || each === 'FACEPAY');
+  const packets = (config.RED_PACKET_DAILY_LIMIT_FEN ?? 0) > 0;
+  const wants =
+    at_counter === undefined
+      ? packets
+        ? 'RED_PACKET_DAILY_LIMIT_FEN'
+        : undefined
+      : `WECHAT_PRODUCTS ${at_counter}`;
+  for (const name of ['WECHAT_API_V2_KEY', 'WECHAT_MERCHANT_CERTIFICATE', 'WECHAT_MERCHANT_KEY'] as const) {
+    if (wants !== undefined && config[name] === undefined) fault(name, `is missing; ${wants} needs it`);
+  }
+  if (packets && config.WECHAT_SUB_MERCHANTS !== undefined) {
+    fault(
+      'RED_PACKET_DAILY_LIMIT_FEN',
+      'must be 0 beside WECHAT_SUB_MERCHANTS: whose money a provider’s red packet is cannot be said here',
+    );
   }
 }

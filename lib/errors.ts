@@ -66,6 +66,16 @@ const refusals = {
     zh: '商户没有开通该支付方式，由设置 WECHAT_PRODUCTS 开通',
     en: 'This way of paying is not opened here; the setting WECHAT_PRODUCTS opens it',
   },
+  product_not_granted: {
+    status: 502,
+    zh: '微信没有给商户开通该支付方式，或 AppID 没有绑定商户号：请在商户平台的产品中心开通，或从设置 WECHAT_PRODUCTS 里去掉',
+    en: 'WeChat has not granted this way of paying to the merchant, or the appid is not bound to it: open it in the merchant platform, or take it out of WECHAT_PRODUCTS',
+  },
+  red_packet_not_opened: {
+    status: 400,
+    zh: '没有开通现金红包，由设置 RED_PACKET_DAILY_LIMIT_FEN 开通（每日限额）',
+    en: 'Red packets are not opened here; the setting RED_PACKET_DAILY_LIMIT_FEN (a day’s limit) opens them',
+  },
   trade_closing: {
     status: 503,
     zh: '上一次支付还在确认结果，请稍后再试，不要重复支付',

@@ -161,7 +161,10 @@ export async function sweep(ctx: Context): Promise<void> {
     await ctx.db.$executeRaw(enqueue('refund_follow', { out_refund_no }, out_refund_no, now));
   }
   const packets = await ctx.db.red_packet.findMany({
-    where: { state: { in: [...openRedPacketStates] }, asked_at: { lt: ago(7 * 60) } },
+    where: {
+      state: { in: [...openRedPacketStates] },
+      OR: [{ asked_at: { lt: ago(7 * 60) } }, { asked_at: null, created_at: { lt: ago(7 * 60) } }],
+    },
     select: { mch_billno: true },
     take: 500,
   });

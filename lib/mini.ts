@@ -3,6 +3,7 @@
  * mini-program sends as `Authorization: Bearer …`. WeChat's session_key never leaves, nor stays on, our side.
  */
 import { z } from 'zod';
+import { noteAccountFault, noteAccountWorks } from './account_faults.ts';
 import type { Context } from './context.ts';
 import { AppError } from './errors.ts';
 import { beginKey } from './sessions.ts';
@@ -30,12 +31,13 @@ export async function signInMini(ctx: Context, code: string): Promise<MiniSessio
       { api_base_url: WECHAT_API_BASE_URL, appid, secret, code, timeout_ms: ctx.config.WECHAT_TIMEOUT_MS },
       ctx.ports,
     );
+    await noteAccountWorks(ctx, 'mini');
     const { key, expires_at } = await beginKey(ctx, 'mini', { openid });
     return { token: key, expires_at };
   } catch (thrown) {
     if (!(thrown instanceof OfficialAccountError)) throw thrown;
-    ctx.log.warn({ errcode: thrown.errcode, errmsg: thrown.message }, 'mini-program code not exchanged');
     const spent = thrown.errcode !== undefined && spentCodes.includes(thrown.errcode);
+    if (!spent) await noteAccountFault(ctx, 'mini', thrown);
     throw new AppError(spent ? 'sign_in_required' : 'wechat_unknown', { cause: thrown });
   }
 }

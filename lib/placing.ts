@@ -3,6 +3,7 @@
  * learns, and a lost answer is repeated with the stored request. It decides nothing about an order.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { noteAccountWorks, noteFault } from './account_faults.ts';
 import { speechColumns, type TradeSpeech } from './accounts.ts';
 import { askTrade } from './ask.ts';
 import { closeTrade } from './close.ts';
@@ -22,6 +23,8 @@ export const handleLife_ms = { prepay: 115 * 60_000, h5: 280_000 } as const;
 /** WeChat refuses a `time_expire` nearer than five minutes (v2) and a close before that age. */
 export const nearestExpiry_ms = 5 * 60_000;
 const waitStep_ms = 150;
+/** Nothing a shopper or we can do: the way of paying is not opened at WeChat, or the account not bound. */
+const notGranted: ReadonlySet<string> = new Set(['NOAUTH', 'NO_AUTH', 'APPID_MCHID_NOT_MATCH']);
 
 /** How long WeChat is left alone about a trade it did not place so often in a row; a shopper's second try is free. */
 export function pauseAfter(failures: number): number {
@@ -196,6 +199,7 @@ async function keep(
       data: { ...exchangeData(made.exchange), attempt },
     }),
   ]);
+  await noteAccountWorks(ctx, `place ${trade.trade_type}`);
   if (after.trade_state === 'SUCCESS' || after.trade_state === 'REFUND') throw new AppError('order_paid');
   if (after.trade_state === 'CLOSED') {
     // Given up while WeChat was being told of it: what it now knows must not stay payable.
@@ -224,7 +228,7 @@ function bornAt(trade: PlacingTrade, handle: string, asked_at: Date): Date {
 /** WeChat said no, or nothing: what it says of the number itself decides what the shopper hears. */
 async function afterFailure(
   ctx: Context,
-  { out_trade_no, order_no, expires_at }: PlacingTrade,
+  { out_trade_no, order_no, expires_at, trade_type }: PlacingTrade,
   error: WechatError | undefined,
 ): Promise<Ensured> {
   if (error?.code === 'ORDERPAID' || error?.code === 'ORDERCLOSED' || error?.code === 'OUT_TRADE_NO_USED') {
@@ -241,6 +245,10 @@ async function afterFailure(
     if (closed === 'closed') return { outcome: 'dead' };
   }
   ctx.log.warn({ order_no, out_trade_no, code: error?.code, outcome: error?.outcome }, 'trade not placed');
+  if (error !== undefined && notGranted.has(error.code)) {
+    await noteFault(ctx, `place ${trade_type}`, { code: error.code, errmsg: error.message });
+    throw new AppError('product_not_granted', { detail: trade_type, cause: error });
+  }
   throw new AppError(error?.outcome === 'refused' ? 'wechat_refused' : 'wechat_unknown', { cause: error });
 }
 

@@ -59,7 +59,7 @@ export interface MadeRedPacket {
 }
 
 /**
- * Books a red packet and sends it once; the queue follows it. Throws `product_not_opened`, `red_packet_amount`,
+ * Books a red packet and sends it once; the queue follows it. Throws `red_packet_not_opened`, `red_packet_amount`,
  * `red_packet_limit` with what is left, `red_packet_key_reused`, `not_found` for no order of ours, `red_packet_no_payer`,
  * `red_packet_other_account`.
  */
@@ -73,11 +73,7 @@ export async function sendByOperator(
   const wish = { total_fen, total_num, act_name };
   return auditingRefusals(ctx, operator, 'red_packet_refused', target, wish, async () => {
     const { config } = ctx;
-    if (config.RED_PACKET_DAILY_LIMIT_FEN === 0 || config.WECHAT_API_V2_KEY === undefined) {
-      throw new AppError('product_not_opened', {
-        detail: config.RED_PACKET_DAILY_LIMIT_FEN === 0 ? 'RED_PACKET_DAILY_LIMIT_FEN' : 'WECHAT_API_V2_KEY',
-      });
-    }
+    if (config.RED_PACKET_DAILY_LIMIT_FEN === 0) throw new AppError('red_packet_not_opened');
     const each_fen = Math.trunc(total_fen / total_num);
     if (each_fen < leastPerPerson_fen || total_fen > mostPerPerson_fen * total_num) {
       throw new AppError('red_packet_amount', { field: 'total_fen' });
@@ -182,7 +178,13 @@ async function refuseBeyondLimits(
 ): Promise<void> {
   const since = beijingMidnight(now);
   const today = await tx.red_packet.findMany({
-    where: { created_at: { gte: since }, state: { notIn: ['REFUSED', 'FAILED'] } },
+    where: {
+      OR: [
+        { created_at: { gte: since }, state: { notIn: ['REFUSED', 'FAILED'] } },
+        // Booked before and not sent yet: its money would move today.
+        { state: 'REQUESTED' },
+      ],
+    },
     select: { openid: true, total_fen: true },
   });
   const left_fen =
@@ -221,6 +223,9 @@ const passing = new Set([
   'CERT_ERROR',
 ]);
 
+/** A packet that could not be sent for so long is not sent any more: nobody expects it. */
+const sendable_ms = 86_400_000;
+
 /** States WeChat, or we, may still move. */
 export const openRedPacketStates = ['REQUESTED', 'SENDING', 'SENT', 'RFUND_ING'] as const;
 
@@ -231,14 +236,20 @@ export async function followRedPacket(ctx: Context, mch_billno: string): Promise
   const packet = await ctx.db.red_packet.findUnique({ where: { mch_billno } });
   if (packet === null || !isOpen(packet.state)) return undefined;
   const after = (seconds: number): Date => new Date(ctx.now().getTime() + seconds * 1_000);
+  const lapsed = ctx.now().getTime() - packet.created_at.getTime() > sendable_ms;
   const later =
-    packet.state === 'REQUESTED' ? await sendOnce(ctx, mch_billno) : await askOnce(ctx, mch_billno);
+    packet.state !== 'REQUESTED'
+      ? await askOnce(ctx, mch_billno)
+      : await (lapsed ? giveUp(ctx, mch_billno) : sendOnce(ctx, mch_billno));
   const { state } = await ctx.db.red_packet.findUniqueOrThrow({
     where: { mch_billno },
     select: { state: true },
   });
   if (!isOpen(state)) return undefined;
-  if (state === 'REQUESTED') return after(later === 'later' ? 300 : 10);
+  if (state === 'REQUESTED') {
+    if (lapsed) return after(3_600);
+    return after(later === 'later' ? 300 : Math.min(10 * 2 ** packet.send_calls, 600));
+  }
   const age_s = (ctx.now().getTime() - packet.created_at.getTime()) / 1_000;
   // Unclaimed money comes back after a day; WeChat tells its record for longer than we need.
   return after(age_s < 120 ? 15 : age_s < 3_600 ? 300 : 3_600);
@@ -293,11 +304,27 @@ async function sendOnce(ctx: Context, mch_billno: string): Promise<'later' | 'so
     });
     // A refusal speaks of this call alone: an earlier one under the same number may have been carried out unheard.
     const asked = await askOnce(ctx, mch_billno);
-    if (error.outcome === 'refused' && !later && asked === 'not_found') {
+    const alone = packet.send_calls === 1 && asked !== 'told';
+    if (error.outcome === 'refused' && !later && (alone || asked === 'not_found')) {
       await write({ state: 'REFUSED', refused_code: error.code, ended_at: ctx.now() });
     }
     return later ? 'later' : 'soon';
   }
+}
+
+/** Sent no more, whatever comes; over once WeChat says that it never had it. Until then it is asked about. */
+async function giveUp(ctx: Context, mch_billno: string): Promise<'later'> {
+  if ((await askOnce(ctx, mch_billno)) === 'not_found') {
+    await ctx.db.red_packet.updateMany({
+      where: {
+        mch_billno,
+        state: 'REQUESTED',
+        OR: [{ sending_until: null }, { sending_until: { lte: ctx.now() } }],
+      },
+      data: { state: 'REFUSED', ended_at: ctx.now() },
+    });
+  }
+  return 'later';
 }
 
 /** Asks WeChat for its record and writes what it says. */

@@ -4,7 +4,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
+import { beijingDay } from '../../lib/beijing.ts';
 import { prepareQueues } from '../../lib/queues.ts';
+import { billReadyAt } from '../../lib/statements.ts';
 import { build, isBuilt } from '../../scripts/building.ts';
 import { database_name } from '../../scripts/database.ts';
 import { Fault, runScript } from '../../scripts/fault.ts';
@@ -13,7 +15,7 @@ import { inProject } from '../../scripts/paths.ts';
 import { note, step } from '../../scripts/progress.ts';
 import { withScratchPostgres } from '../../scripts/scratch_postgres.ts';
 import { launchBrowser } from '../setup/browser.ts';
-import { openShop, type Shop } from '../setup/shop.ts';
+import { openShop, type Shop, startNode } from '../setup/shop.ts';
 import { enter, hire } from './operator.ts';
 import { close } from './orders.ts';
 import {
@@ -58,6 +60,7 @@ await runScript(async () => {
         await step('the shopper elsewhere', () => walkElsewhere(browser, shop));
         await step('the operator', () => walkInConsole(browser, shop));
         await step('the simulator', () => walkInSimulator(browser, shop));
+        await step('the next morning', () => walkNextMorning(browser, shop));
       } finally {
         await shop.close();
       }
@@ -269,6 +272,25 @@ async function walkInSimulator(browser: Browser, shop: Shop): Promise<void> {
   await page.goto(`${shop.simulator.url}/_sim/`, { waitUntil: 'networkidle' });
   await shoot(page, 'simulator');
   await context.close();
+}
+
+/** Last, because the simulator's clock never goes back: today's bill, wrong in one row, and what became of it. */
+async function walkNextMorning(browser: Browser, shop: Shop): Promise<void> {
+  const { now_ms } = await shop.control<{ now_ms: number }>('clock');
+  const today = beijingDay(new Date(now_ms));
+  const ready_at = billReadyAt(today)?.getTime() ?? 0;
+  await shop.control('faults', { bill_other_amount: { delta_fen: 7 } }, 'PUT');
+  await shop.control('clock', { advance_s: Math.ceil((ready_at + 300_000 - now_ms) / 1_000) });
+  const { running } = startNode('scripts/reconcile.ts', ['--date', today], shop.settings);
+  const { code } = await running.ended;
+  if (code !== 1) throw new Fault(`The bill of ${today} was to differ in one row:\n${running.output()}`);
+  const desk = await openBrowser(browser, shop, { viewport: desktop_screen });
+  await enter(desk);
+  await desk.page.goto(`${shop.origin}/admin/statements/${today}`, { waitUntil: 'networkidle' });
+  await shoot(desk.page, 'admin-statement', true);
+  await desk.page.setViewportSize(phone_screen);
+  await shoot(desk.page, 'admin-statement-phone', true);
+  await desk.context.close();
 }
 
 async function inWechat(

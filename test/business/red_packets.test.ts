@@ -4,6 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { AppError } from '../../lib/errors.ts';
+import { sweep } from '../../lib/jobs.ts';
 import { randomText } from '../../lib/numbers.ts';
 import { redPacketInput, sendByOperator } from '../../lib/red_packets.ts';
 import { type CashDesk, openCashDesk } from '../setup/cash_desk.ts';
@@ -183,7 +184,7 @@ describe('a red packet', () => {
     await counter.control('faults', { sendredpack_line_cut: { times: 1 } }, 'PUT');
     const { mch_billno } = await send();
     expect((await row(mch_billno)).state).toBe('REQUESTED');
-    await pass(11);
+    await pass(21);
     expect(await row(mch_billno)).toMatchObject({ send_calls: 2 });
     await pass(16);
     expect((await row(mch_billno)).state).toBe('SENT');
@@ -227,6 +228,50 @@ describe('a red packet', () => {
     const { mch_billno } = await send({ openid: 'oNobodyAtAll000000000000000' });
     expect(await row(mch_billno)).toMatchObject({ state: 'REFUSED', refused_code: 'OPENID_ERROR' });
     await expect(send({ total_fen: 20_000 })).resolves.toMatchObject({ made: true });
+  });
+
+  it('refused at both doors, because WeChat has not opened them, is over at once and never goes out later', async () => {
+    const before = await sent();
+    await counter.control('merchant', { products: ['JSAPI', 'NATIVE', 'APP'] }, 'PUT');
+    const { mch_billno } = await send();
+    expect(await row(mch_billno)).toMatchObject({ state: 'REFUSED', refused_code: 'NO_AUTH', send_calls: 1 });
+    await counter.control(
+      'merchant',
+      { products: ['JSAPI', 'NATIVE', 'MWEB', 'APP', 'MICROPAY', 'FACEPAY', 'REDPACK'] },
+      'PUT',
+    );
+    await pass(3_600);
+    expect((await sent()) - before).toBe(0);
+  });
+
+  it('that could not be sent for a day is given up, counts for the day it would go out on, and is not sent', async () => {
+    const before = await sent();
+    await counter.control('merchant', { balance_fen: 0 }, 'PUT');
+    const { mch_billno } = await send({ total_fen: 15_000 });
+    await pass(80_000);
+    expect((await row(mch_billno)).state).toBe('REQUESTED');
+    expect(await refusal(send({ openid: openids[1] ?? '', total_fen: 6_000 }))).toBe('red_packet_limit');
+    await pass(10_000);
+    await counter.control('merchant', { balance_fen: 1_000_000 }, 'PUT');
+    await pass(3_601);
+    expect(await row(mch_billno)).toMatchObject({ state: 'REFUSED', refused_code: 'NOTENOUGH' });
+    expect((await sent()) - before).toBe(0);
+  });
+
+  it('whose job was lost before the first call is found by the sweep', async () => {
+    await counter.control('faults', { sendredpack_line_cut: { times: 1 } }, 'PUT');
+    const { mch_billno } = await send();
+    await counter.ctx.db.red_packet.update({
+      where: { mch_billno },
+      data: { asked_at: null, send_calls: 0 },
+    });
+    await counter.ctx.db.$executeRaw`DELETE FROM pgboss.job WHERE name = 'red_packet_follow'`;
+    await pass(8 * 3_600);
+    await sweep(counter.ctx);
+    await pass(1);
+    // It is not a young one any more: asked about every hour.
+    await pass(3_601);
+    expect((await row(mch_billno)).state).toBe('SENT');
   });
 
   it('refused for want of money waits for the top-up', async () => {

@@ -142,6 +142,24 @@ describe('all faults at once', () => {
     expect(faulty({ ...good, [name]: value })).toEqual([name]);
   });
 
+  test.each([
+    ['WECHAT_PRODUCTS', 'JSAPI,MICROPAY'],
+    ['WECHAT_PRODUCTS', 'FACEPAY'],
+    ['RED_PACKET_DAILY_LIMIT_FEN', '100'],
+  ])('%s=%s wants what reverses and sends: the certificate and its key', (name, value) => {
+    expect(faulty({ ...good, [name]: value })).toEqual([
+      'WECHAT_MERCHANT_CERTIFICATE',
+      'WECHAT_MERCHANT_KEY',
+    ]);
+  });
+
+  test('a provider sends no red packets', () => {
+    const sellers = '[{"sub_mch_id":"1900000110","name":"西湖店"}]';
+    const faults = faulty({ ...good, RED_PACKET_DAILY_LIMIT_FEN: '100', WECHAT_SUB_MERCHANTS: sellers });
+    expect(faults).toContain('RED_PACKET_DAILY_LIMIT_FEN');
+    expect(faulty({ ...good, WECHAT_SUB_MERCHANTS: sellers })).toEqual([]);
+  });
+
   test('lists, files and template fields are read once, here', () => {
     const read = readConfig({
       ...good,

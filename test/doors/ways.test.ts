@@ -3,6 +3,7 @@
  * at a time, an order that moves between ways and devices, and money that comes twice.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { readAttention } from '../../lib/admin_attention.ts';
 import { sweep } from '../../lib/jobs.ts';
 import { showOrder } from '../../lib/orders.ts';
 import { app_key, type Counter, openCounter, type Shopper } from '../setup/counter.ts';
@@ -442,6 +443,51 @@ describe.each(both)('over %s', (api_version) => {
       );
     });
   });
+});
+
+describe.each(both)('a way WeChat has not granted, over %s', (api_version) => {
+  test('is told to the shopper with what opens it, to the operator with the page, until it works', async () => {
+    const counter = await openCounter({ api_version, environment: { WECHAT_PRODUCTS: all } });
+    try {
+      const opened = ['JSAPI', 'MWEB', 'APP', 'MICROPAY', 'FACEPAY'];
+      await counter.control('merchant', { products: opened }, 'PUT');
+      const who = counter.shopper();
+      const { order_no } = await who.order();
+      const answer = await who.post(`/api/orders/${order_no}/pay`, { trade_type: 'NATIVE' });
+      const { error } = (await answer.json()) as { error: { code: string; message: string } };
+      expect([answer.status, error.code]).toEqual([502, 'product_not_granted']);
+      expect(error.message).toMatch(/产品中心.*WECHAT_PRODUCTS.*NATIVE/);
+      const told = async () => (await readAttention(counter.ctx)).account;
+      expect(await told()).toMatchObject([
+        { call: 'place NATIVE', console_page: expect.stringContaining('产品中心') },
+      ]);
+      await counter.control('merchant', { products: [...opened, 'NATIVE'] }, 'PUT');
+      await who.post(`/api/orders/${order_no}/pay`, { trade_type: 'NATIVE' });
+      expect(await told()).toEqual([]);
+    } finally {
+      await counter.close();
+    }
+  });
+});
+
+test('a wrong secret of the mini-program is the operator’s to mend, on the mini-program’s own page', async () => {
+  const counter = await openCounter({
+    environment: { WECHAT_PRODUCTS: all, WECHAT_MINI_SECRET: '0'.repeat(32) },
+  });
+  try {
+    const { code } = await counter.control<{ code: string }>('mini_code', {});
+    const answer = await fetch(`${counter.host.origin}/api/app/mini/session`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ code }),
+    });
+    expect(answer.status).toBe(503);
+    expect((await readAttention(counter.ctx)).account).toMatchObject([
+      { call: 'mini', code: '40125', console_page: expect.stringContaining('小程序后台') },
+    ]);
+  } finally {
+    await counter.close();
+  }
 });
 
 describe('v2 and its five minutes', () => {

@@ -15,7 +15,7 @@ import {
   type SurplusMoney,
 } from '../../../../lib/admin_attention.ts';
 import {
-  accountCallWords,
+  accountCallInWords,
   differenceWords,
   fieldsInWords,
   problemInWords,
@@ -176,7 +176,7 @@ const order = (order_no: string): string => `/admin/orders/${order_no}`;
 function AccountRow({ row }: { row: AccountTrouble }) {
   return (
     <Matter href={undefined} link="">
-      <strong>{accountCallWords[row.call]}</strong>
+      <strong>{accountCallInWords(row.call)}</strong>
       <span className="bad">{row.zh}</span>
       <span className="code">{row.code}</span>
       {row.console_page === undefined ? null : <span>{row.console_page}</span>}
