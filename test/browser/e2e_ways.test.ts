@@ -207,16 +207,26 @@ describe('how it looks', () => {
   );
 });
 
-describe('inside WeChat without its bridge', () => {
-  it('the page pays by the JS-SDK', async () => {
-    const shop = await openVersion('v3', { PAY_PAGE_BRIDGE: 'js_sdk' });
+describe.each(['v2', 'v3'])('inside WeChat by the JS-SDK, over %s', (api_version) => {
+  it('the page is verified and pays by chooseWXPay; after a cancel under the same number', async () => {
+    const shop = await openVersion(api_version, { PAY_PAGE_BRIDGE: 'js_sdk' });
     try {
-      const visit = await openWechat(browser, shop, { bridge: { mode: 'ok' } });
+      const visit = await openWechat(browser, shop);
       const order_no = await placeOrder(visit);
       await openPay(visit, order_no);
       await tapPay(visit);
+      await visit.page.getByTestId('sim-sheet-close').click();
+      await showsState(visit, 'cancelled');
+      await tapPay(visit);
+      await visit.page.getByTestId('sim-sheet-pay').click();
+      await visit.page.getByTestId('sim-sheet-done').click();
       await showsState(visit, 'paid');
-      expect((await books(shop, order_no)).events.bridge_result).toBe(1);
+      expect((await books(shop, order_no)).trades).toHaveLength(1);
+      const results = await shop.rows<{ err_msg: string }>(
+        `select data->>'err_msg' as err_msg from event where order_no = $1 and kind = 'bridge_result' order by id`,
+        [order_no],
+      );
+      expect(results.map(({ err_msg }) => err_msg)).toEqual(['chooseWXPay:cancel', 'chooseWXPay:ok']);
     } finally {
       await shop.close();
     }

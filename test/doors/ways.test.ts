@@ -2,12 +2,16 @@
  * Every way of paying an order online, over both API versions, against the simulator: opened by the setting, one number
  * at a time, an order that moves between ways and devices, and money that comes twice.
  */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { readAttention } from '../../lib/admin_attention.ts';
 import { sweep } from '../../lib/jobs.ts';
 import { showOrder } from '../../lib/orders.ts';
 import { app_key, type Counter, openCounter, type Shopper } from '../setup/counter.ts';
 import { passTime, submitRefund } from '../setup/paid_orders.ts';
+import { startNode } from '../setup/shop.ts';
 import { fieldsOf, signOf } from '../setup/v2_message.ts';
 
 type Answer = Record<string, unknown> & {
@@ -656,6 +660,32 @@ describe('a printed code', () => {
       { state: 'SUCCESS', items: [{ product_id: 'penny-candy', quantity: 1 }] },
     ]);
     expect(orders[0]?.order_no).not.toBe(orders[1]?.order_no);
+  });
+
+  test('made by the command, drawn to a file, is one that can be scanned; for nothing there is none', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'guitai-code-'));
+    const make = async (...args: string[]) => {
+      const { running } = startNode('scripts/native_code.ts', args, {
+        PATH: process.env.PATH,
+        ...counter.settings,
+      });
+      const { code } = await running.ended;
+      return { code, output: running.output() };
+    };
+    try {
+      const svg = join(folder, 'code.svg');
+      for (const more of [[], ['--short']]) {
+        const { code, output } = await make('penny-candy', '--svg', svg, ...more);
+        const [link = ''] = /^weixin:\S+$/m.exec(output) ?? [];
+        expect([code, output]).toEqual([0, expect.stringContaining('/api/wechat/native')]);
+        expect(readFileSync(svg, 'utf8')).toMatch(/^<svg /);
+        expect(await scan(link)).toMatchObject({ state: 'SUCCESS', total_fen: 1 });
+      }
+      const none = await make('no-such-thing');
+      expect([none.code, none.output]).toEqual([1, expect.stringContaining('no goods and no order named')]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test('of an order: whoever scans it pays it, and nobody pays it twice', async () => {
