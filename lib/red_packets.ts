@@ -306,7 +306,11 @@ async function sendOnce(ctx: Context, mch_billno: string): Promise<'later' | 'so
     const asked = await askOnce(ctx, mch_billno);
     const alone = packet.send_calls === 1 && asked !== 'told';
     if (error.outcome === 'refused' && !later && (alone || asked === 'not_found')) {
-      await write({ state: 'REFUSED', refused_code: error.code, ended_at: ctx.now() });
+      // Not when another call has begun meanwhile: that one's own answer counts.
+      await ctx.db.red_packet.updateMany({
+        where: { mch_billno, state: 'REQUESTED', send_calls: packet.send_calls, sending_until: null },
+        data: { state: 'REFUSED', refused_code: error.code, ended_at: ctx.now() },
+      });
     }
     return later ? 'later' : 'soon';
   }
