@@ -98,9 +98,9 @@ describe('the counter', () => {
     const visit = await openCounterPage();
     await scan(visit, '1', '130000000000000000');
     await standing(visit, 'refused');
-    expect(await visit.page.getByTestId('charge-refused').textContent()).toContain(
-      '收银员扫描的不是微信支付的条码',
-    );
+    const why = await visit.page.getByTestId('charge-refused').textContent();
+    expect(why).toContain('收银员扫描的不是微信支付的条码');
+    expect(why).toContain('This is not a WeChat payment code');
     await looksWell(visit, 'refused');
   });
 

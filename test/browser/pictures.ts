@@ -263,8 +263,31 @@ async function walkAtCounter(page: Page, shop: Shop): Promise<void> {
   await page.setViewportSize(phone_screen);
   await shoot(page, 'admin-counter-phone');
   await page.setViewportSize(desktop_screen);
+  await page.goto(`${shop.origin}/admin/counter`, { waitUntil: 'networkidle' });
+  await page.getByText('刷脸收款').first().click();
+  const { face_code, openid } = await shop.control<{ face_code: string; openid: string }>('face_code', {});
+  await page.getByTestId('charge-amount').fill('8.80');
+  await page.getByTestId('charge-face').fill(face_code);
+  await page.getByTestId('charge-openid').fill(openid);
+  await shoot(page, 'admin-counter-face');
+  await page.setViewportSize(phone_screen);
+  await shoot(page, 'admin-counter-face-phone', true);
+  await page.setViewportSize(desktop_screen);
+  await page.getByTestId('charge-face-submit').click();
+  await standing('paid');
+  await shop.control('merchant', { balance_fen: 100_000 }, 'PUT');
+  await page.goto(`${shop.origin}/admin/red-packets`, { waitUntil: 'networkidle' });
+  await page.getByTestId('packet-to').fill(shop.users[0]?.openid ?? '');
+  await page.getByTestId('packet-yuan').fill('1.88');
+  await page.getByTestId('packet-act').fill('开业');
+  await page.getByTestId('packet-next').click();
+  await page.getByTestId('packet-submit').click();
+  await page.getByTestId('packet-state').waitFor();
   await page.goto(`${shop.origin}/admin/red-packets`, { waitUntil: 'networkidle' });
   await shoot(page, 'admin-red-packets');
+  await page.setViewportSize(phone_screen);
+  await shoot(page, 'admin-red-packets-phone', true);
+  await page.setViewportSize(desktop_screen);
 }
 
 async function walkInSimulator(browser: Browser, shop: Shop): Promise<void> {

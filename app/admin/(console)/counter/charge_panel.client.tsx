@@ -100,6 +100,9 @@ export function ChargePanel({
           <p className="charge-why" data-testid="charge-refused">
             {charge.refused.zh}
             <small className="code"> {charge.refused.code}</small>
+            <small className="below" lang="en">
+              {charge.refused.en}
+            </small>
           </p>
         )}
         {words.text === '' ? null : <p>{words.text}</p>}

@@ -11,7 +11,7 @@ export interface ChargeView {
   /** Whose money it is, where there are several sellers. */
   seller: string | null;
   standing: Standing;
-  refused: { code: string; zh: string } | null;
+  refused: { code: string; zh: string; en: string } | null;
   wait_ms: number;
   wait_left_ms: number;
   reversible_in_ms: number;

@@ -105,7 +105,11 @@ function Row({ packet }: { packet: ShownRedPacket }) {
           <Tag color={colours[state]} className="chip" data-testid="packet-state" data-state={state}>
             {redPacketStateLabels[state].zh}
           </Tag>
-          {refused === null ? null : <small className="below bad">{refused.zh}</small>}
+          {refused === null ? null : (
+            <small className="below bad">
+              {refused.zh} <span lang="en">{refused.en}</span>
+            </small>
+          )}
           {reason === null ? null : <small className="below">{reason}</small>}
           {taken_num === 0 ? null : (
             <small className="below">
