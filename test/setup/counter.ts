@@ -78,7 +78,7 @@ export interface CounterOptions {
 
 export async function openCounter(options: CounterOptions = {}): Promise<Counter> {
   const database = await createTestDatabase();
-  const host = await startHost();
+  const host = await startHost(Number(options.environment?.TRUSTED_PROXIES ?? 0));
   const simulator = await startSimulator({ shop_origin: host.origin, ...options.simulator });
   const simulator_config = (await (await fetch(`${simulator.url}/_sim/config`)).json()) as SimulatorConfig;
   const [merchant] = simulator_config.merchants;

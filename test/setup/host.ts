@@ -75,12 +75,12 @@ export interface Host {
   close: () => Promise<void>;
 }
 
-/** Serves the doorways on a free port of 127.0.0.1. */
-export async function startHost(): Promise<Host> {
+/** Serves the doorways on a free port of 127.0.0.1; behind proxies of ours when told so. */
+export async function startHost(trusted_proxies = 0): Promise<Host> {
   const server = createServer(
     nodeListener(knock, {
       body_limit_bytes: 1_048_576,
-      trusted_proxies: 0,
+      trusted_proxies,
       secure: false,
       onFault: (thrown) => console.error('a doorway threw', thrown),
     }),
