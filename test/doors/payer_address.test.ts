@@ -41,7 +41,7 @@ describe.each(cases)('over $api_version, behind $proxies proxies of ours', ({ ap
   afterAll(() => counter.close());
 
   async function begin(order_no: string, forwarded: string) {
-    const headers = forwarded === '' ? {} : { 'x-forwarded-for': forwarded };
+    const headers: Record<string, string> = forwarded === '' ? {} : { 'x-forwarded-for': forwarded };
     const answer = await counter
       .shopper()
       .post(`/api/orders/${order_no}/pay`, { trade_type: 'MWEB' }, headers);
