@@ -22,7 +22,7 @@ import {
 
 /** `POST /api/wechat/native`, the address set in the merchant platform as 扫码回调链接. */
 export async function receiveScan(ctx: Context, request: Request): Promise<Response> {
-  const codes = codesOf(ctx);
+  const codes = printedCodes(ctx);
   if (codes === undefined) return new Response(null, { status: 404 });
   let scan: NativeScan;
   try {
@@ -37,9 +37,13 @@ export async function receiveScan(ctx: Context, request: Request): Promise<Respo
   return xml(codes.answer(await answerOf(ctx, scan, clientIp(ctx, request.headers))));
 }
 
-/** Only over v2, and only when NATIVE is opened. */
-function codesOf(ctx: Context): NativeCodes | undefined {
-  return isOpened(ctx.config, 'NATIVE') ? ctx.pay.native : undefined;
+/**
+ * Only over v2, only when NATIVE is opened, and for no service provider: WeChat's documents for providers describe mode 2
+ * alone, so whose openid such a scan tells, and what its answer must hold, is known to nobody here.
+ */
+export function printedCodes(ctx: Pick<Context, 'config' | 'pay'>): NativeCodes | undefined {
+  const { config, pay } = ctx;
+  return isOpened(config, 'NATIVE') && config.WECHAT_SUB_MERCHANTS === undefined ? pay.native : undefined;
 }
 
 async function answerOf(ctx: Context, scan: NativeScan, payer_client_ip: string): Promise<NativeAnswer> {

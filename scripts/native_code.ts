@@ -5,8 +5,8 @@ import { parseArgs } from 'node:util';
 import { renderSVG } from 'uqr';
 import { readConfig } from '../lib/config.ts';
 import { createContext } from '../lib/context.ts';
+import { printedCodes } from '../lib/native_scan.ts';
 import { numberPattern } from '../lib/numbers.ts';
-import { isOpened } from '../lib/ways.ts';
 import { loadEnvironmentFiles } from './environment_files.ts';
 import { Fault, runScript } from './fault.ts';
 
@@ -23,9 +23,11 @@ await runScript(async () => {
   const config = readConfig(process.env);
   const ctx = createContext(config);
   try {
-    const { native } = ctx.pay;
-    if (native === undefined || !isOpened(config, 'NATIVE')) {
-      throw new Fault('Printed codes need WECHAT_API_VERSION=v2 and NATIVE in WECHAT_PRODUCTS.');
+    const native = printedCodes(ctx);
+    if (native === undefined) {
+      throw new Fault(
+        'Printed codes need WECHAT_API_VERSION=v2, NATIVE in WECHAT_PRODUCTS and no WECHAT_SUB_MERCHANTS.',
+      );
     }
     const known = numberPattern.test(product_id)
       ? await ctx.db.order.count({ where: { order_no: product_id } })

@@ -11,6 +11,7 @@ import { sweep } from '../../lib/jobs.ts';
 import { showOrder } from '../../lib/orders.ts';
 import { app_key, type Counter, openCounter, type Shopper } from '../setup/counter.ts';
 import { passTime, submitRefund } from '../setup/paid_orders.ts';
+import { partnerSettings } from '../setup/partner_home.ts';
 import { startNode } from '../setup/shop.ts';
 import { fieldsOf, signOf } from '../setup/v2_message.ts';
 
@@ -776,4 +777,18 @@ describe('products that are not opened', () => {
     expect(await knock('/api/app/orders', {}, { authorization: `Bearer ${app_key}` })).toBe(400);
     expect(await knock('/api/wechat/native', {})).toBe(404);
   });
+});
+
+test('a service provider has no printed codes: their doorway is closed', async () => {
+  const counter = await openCounter();
+  try {
+    const opened = { WECHAT_PRODUCTS: all };
+    const knock = () => fetch(`${counter.host.origin}/api/wechat/native`, { method: 'POST', body: '<xml/>' });
+    await counter.restart(opened);
+    expect((await knock()).status).toBe(200);
+    await counter.restart({ ...opened, ...partnerSettings(counter.simulator_config, 'sub-merchant') });
+    expect((await knock()).status).toBe(404);
+  } finally {
+    await counter.close();
+  }
 });
