@@ -143,6 +143,39 @@ describe('the counter', () => {
     const { trade_state } = await shop.control<{ trade_state: string }>(`orders/${await onlyNumber(visit)}`);
     expect(trade_state).toBe('REVOKED');
   });
+
+  it('is paid by a face, whose device was let in at the same desk', async () => {
+    const visit = await openCounterPage();
+    const { page } = visit;
+    await page.setViewportSize({ width: 820, height: 2400 });
+    await page.getByText('刷脸设备授权').click();
+    await page.getByTestId('device-store_id').fill('store-1');
+    await page.getByTestId('device-submit').click();
+    expect(await page.getByTestId('device-store_name-wrong').textContent()).toContain('门店名称');
+    await page.getByTestId('device-store_name').fill('总店');
+    await page.getByTestId('device-device_id').fill('face-01');
+    await page.getByTestId('device-rawdata').fill('cmF3ZGF0YQ==');
+    await page.getByTestId('device-submit').click();
+    await page.getByTestId('device-authinfo').waitFor();
+    expect((await page.getByTestId('device-authinfo').inputValue()).length).toBeGreaterThan(100);
+    await looksWell(visit, 'device let in');
+
+    const { face_code, openid } = await shop.control<{ face_code: string; openid: string }>('face_code', {});
+    await page.getByTestId('charge-amount').fill('8.80');
+    await page.locator('summary').filter({ hasText: '刷脸收款' }).click();
+    await page.getByTestId('charge-face').fill(face_code);
+    await page.getByTestId('charge-openid').fill(openid);
+    await looksWell(visit, 'a face to charge');
+    await page.getByTestId('charge-face-submit').click();
+    await standing(visit, 'paid');
+    const { trade_state } = await shop.control<{ trade_state: string }>(`orders/${await onlyNumber(visit)}`);
+    expect(trade_state).toBe('SUCCESS');
+    // Where the device stands is remembered, what it gave is not.
+    await page.goto(`${shop.origin}/admin/counter`);
+    await page.getByText('刷脸设备授权').click();
+    expect(await page.getByTestId('device-device_id').inputValue()).toBe('face-01');
+    expect(await page.getByTestId('device-rawdata').inputValue()).toBe('');
+  });
 });
 
 describe('red packets', () => {

@@ -11,6 +11,7 @@ import { ask, leaveIfSignedOut } from '../../ask.client.ts';
 import { Field } from '../field.client.tsx';
 import { ChargePanel } from './charge_panel.client.tsx';
 import type { ChargeView } from './charge_view.ts';
+import { FaceDevice } from './face_device.client.tsx';
 import { Goods, type Picked, type ShelfProduct } from './goods.client.tsx';
 
 interface ChargeBody {
@@ -313,6 +314,12 @@ export function ChargeDesk({
               刷脸收款
             </Button>
           </form>
+        </details>
+      ) : null}
+      {way.face ? (
+        <details className="desk-face" hidden={unheard !== undefined}>
+          <summary>刷脸设备授权</summary>
+          <FaceDevice sub_mch_id={seller} />
         </details>
       ) : null}
     </section>
