@@ -17,7 +17,12 @@ export {
 export { exchangeMiniCode } from './mini_program.ts';
 export { type Authorised, authorizeUrl, exchangeCode, type OauthScope } from './oauth.ts';
 export { fetchJsapiTicket, fetchStableToken } from './official_account.ts';
-export { errcodeWords, isTokenRejected, OfficialAccountError } from './official_account_errors.ts';
+export {
+  errcodeWords,
+  isTokenRejected,
+  knownErrcodes,
+  OfficialAccountError,
+} from './official_account_errors.ts';
 export { BillError, readTradeBill, type TradeBillRow, type TradeBillSummary } from './trade_bill.ts';
 export type * from './types.ts';
 export type { WechatPayV2Config } from './v2/call.ts';

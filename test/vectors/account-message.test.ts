@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   errcodeWords,
   isTokenRejected,
+  knownErrcodes,
   OfficialAccountError,
   sendAccountMessage,
 } from '../../lib/wechat/index.ts';
@@ -91,13 +92,29 @@ describe('a message to a user', () => {
 
 describe('errcodes in plain words', () => {
   it.each([-1, 40001, 40003, 40029, 40037, 40125, 40163, 40164, 42001, 43004, 43101, 45009, 47003, 48001])(
-    '%i',
+    '%i is one of them',
     (errcode) => {
-      const { zh, en } = errcodeWords(errcode, String(errcode), '');
-      expect(zh).toMatch(/\p{Script=Han}/u);
-      expect(zh + en).not.toContain(String(errcode));
+      expect(knownErrcodes).toContain(errcode);
     },
   );
+
+  it.each(knownErrcodes)('%i says what it is, and which page mends it or what happens instead', (errcode) => {
+    const { zh, en, console_page, instead } = errcodeWords(errcode, String(errcode), '');
+    expect(zh).toMatch(/\p{Script=Han}/u);
+    expect(zh + en).not.toContain(String(errcode));
+    expect([console_page, instead].filter((way) => way !== undefined)).toHaveLength(1);
+    if (console_page !== undefined) expect(console_page).toMatch(/^公众平台 → /);
+    else expect(instead?.zh).toMatch(/\p{Script=Han}/u);
+  });
+
+  it.each([
+    [42001, '自动换新'],
+    [40163, '重新进店'],
+    [43004, '只影响这一位'],
+    [45011, '自动重试'],
+  ])('%i needs no setting, and says so', (errcode, word) => {
+    expect(errcodeWords(errcode, String(errcode), '').instead?.zh).toContain(word);
+  });
 
   it.each([40125, 40164, 45009, 48001, 40037])('%i is mended on a page of the console', (errcode) => {
     expect(errcodeWords(errcode, String(errcode), '').console_page).toMatch(/^公众平台 → /);
@@ -116,6 +133,7 @@ describe('errcodes in plain words', () => {
     expect(errcodeWords(99999, '99999', '')).toEqual({
       zh: '微信返回错误 99999',
       en: 'WeChat answered error 99999',
+      instead: { zh: expect.stringContaining('全局返回码'), en: expect.stringContaining('return codes') },
     });
   });
 
