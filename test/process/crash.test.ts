@@ -269,6 +269,24 @@ describe('a wrong configuration', () => {
   });
 });
 
+describe('a console that is said to hold another address', () => {
+  it(
+    'is told at the start, which goes on: WeChat is the judge',
+    async () => {
+      const shop = await open({ WECHAT_PAYMENT_DIRECTORIES: 'https://other.example.com/pay/' });
+      const app = await shop.startApp();
+      expect(app.output()).toContain(
+        `the pay page ${shop.origin}/pay/ lies outside the payment directories https://other.example.com/pay/`,
+      );
+      expect(app.output()).toContain('商户平台 → 产品中心 → 开发配置 → JSAPI支付授权目录');
+      const shopper = shopperOf(shop);
+      await shopper.signIn();
+      expect((await shopper.order()).order_no).toHaveLength(30);
+    },
+    long_ms,
+  );
+});
+
 /** Whether WeChat knows the number. */
 async function known({ simulator }: Shop, out_trade_no: string): Promise<boolean> {
   return (await fetch(`${simulator.url}/_sim/orders/${out_trade_no}`)).ok;

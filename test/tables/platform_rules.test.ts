@@ -4,7 +4,9 @@
  */
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
+import type { Product } from '../../lib/config.ts';
 import {
+  consoleEntries,
   isOnDomain,
   isOnJsDomain,
   judgedPage,
@@ -96,6 +98,10 @@ describe('what does not fit is told before a shopper meets it', () => {
     WECHAT_H5_DOMAINS: [],
     WECHAT_SERVER_TOKEN: undefined,
     WECHAT_SERVER_AES_KEY: undefined,
+    WECHAT_PRODUCTS: ['JSAPI', 'NATIVE', 'MWEB'] satisfies Product[] as Product[],
+    WECHAT_API_VERSION: 'v2' as const,
+    WECHAT_SUB_MERCHANTS: undefined,
+    WECHAT_MESSAGE_TEMPLATE_ID: undefined,
     GUITAI_ALLOW_SIMULATOR: 'no' as const,
   };
 
@@ -136,8 +142,46 @@ describe('what does not fit is told before a shopper meets it', () => {
     for (const { zh, en, console_page } of ruleFindings(wrong)) {
       expect([zh, en, console_page]).not.toContain('');
     }
+    expect(told(wrong).map(({ rule }) => rule)).toEqual(rules);
+  });
+
+  const told = (config: Parameters<typeof ruleFindings>[0]) => {
     const lines: string[] = [];
-    tellRuleFindings(wrong, pino({}, { write: (line: string) => lines.push(line) }));
-    expect(lines.map((line) => (JSON.parse(line) as { rule: string }).rule)).toEqual(rules);
+    tellRuleFindings(config, pino({}, { write: (line: string) => lines.push(line) }));
+    return lines.map((line) => JSON.parse(line) as { rule?: string; setting?: string; msg: string });
+  };
+
+  test('what no setting speaks of is told with what must stand where; nothing before the simulator', () => {
+    expect(told(shop).map(({ setting, msg }) => [setting, msg.slice(msg.lastIndexOf(' ') + 1)])).toEqual([
+      ['WECHAT_PAYMENT_DIRECTORIES', 'https://shop.example.com/pay/'],
+      ['WECHAT_OAUTH_DOMAIN', 'shop.example.com'],
+      ['WECHAT_JS_DOMAINS', 'shop.example.com'],
+      ['WECHAT_H5_DOMAINS', 'shop.example.com'],
+    ]);
+    expect(told({ ...shop, GUITAI_ALLOW_SIMULATOR: 'yes' })).toEqual([]);
+  });
+
+  test('only what an opened way needs must be registered', () => {
+    const names = (config: Parameters<typeof consoleEntries>[0]) =>
+      consoleEntries(config).map(({ entry }) => entry);
+    expect(names({ ...shop, WECHAT_SERVER_TOKEN: 'token' })).toEqual([
+      'payment_directory',
+      'oauth_domain',
+      'js_domain',
+      'h5_domain',
+      'native_callback',
+      'message_url',
+      'ip_whitelist',
+    ]);
+    expect(names({ ...shop, WECHAT_PRODUCTS: ['MWEB'] })).toEqual(['h5_domain']);
+    expect(names({ ...shop, WECHAT_PRODUCTS: ['NATIVE'], WECHAT_API_VERSION: 'v3' })).toEqual([]);
+    expect(names({ ...shop, WECHAT_PRODUCTS: ['MICROPAY'] })).toEqual([]);
+  });
+
+  test('what is registered letter by letter is no finding', () => {
+    for (const { entry, value } of consoleEntries(shop)) {
+      if (entry === 'payment_directory') expect(mayPayOn(`${value}1`, [value ?? ''])).toBe(true);
+      if (entry.endsWith('_domain')) expect(isOnDomain(`${shop.PUBLIC_URL}/pay/1`, value ?? '')).toBe(true);
+    }
   });
 });
