@@ -1,13 +1,26 @@
 /**
  * Trouble with WeChat that a person must mend in its consoles, kept for the operator: one row per kind of call, ended by
- * itself when a call of that kind works again. It holds WeChat's words, never a token or a secret.
+ * itself when a call of that kind works again, or, where shoppers' pages report it, when none has for a day. It holds
+ * WeChat's words, never a token or a secret.
  */
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
 import type { OfficialAccountError } from './wechat/index.ts';
 
-/** `mini`: a mini-program's sign-in. `place …`: orders of a way of paying that WeChat has not granted. */
-export type AccountCall = 'access_token' | 'jsapi_ticket' | 'oauth' | 'message' | 'mini' | `place ${string}`;
+/**
+ * `mini`: a mini-program's sign-in. `pay_page`, `js_page`: what WeChat told a shopper's page of where it lies; `errmsg`
+ * is that page. `place …`: orders of a way of paying that WeChat has not granted.
+ */
+export type AccountCall =
+  | 'access_token'
+  | 'jsapi_ticket'
+  | 'oauth'
+  | 'message'
+  | 'mini'
+  | PageCall
+  | `place ${string}`;
+
+export type PageCall = 'pay_page' | 'js_page';
 
 /** Notes a call that failed; the same trouble again only counts. */
 export async function noteAccountFault(

@@ -2,11 +2,11 @@
  * What needs a person, found by queries alone: nothing is marked, so what has been put right is gone from here by
  * itself. Each list is capped; the count is the sum of what the lists hold.
  */
-import type { AccountCall } from './account_faults.ts';
+import type { AccountCall, PageCall } from './account_faults.ts';
 import type { RefundRow } from './admin_refunds.ts';
 import type { Context } from './context.ts';
 import { Prisma } from './db.ts';
-import { type RuleFinding, ruleFindings } from './platform_rules.ts';
+import { consolePages, type RuleFinding, ruleFindings } from './platform_rules.ts';
 import type { DifferenceKind } from './statement_compare.ts';
 import type { HeldRefundState, HeldTradeState } from './states.ts';
 import { errcodeWords } from './wechat/index.ts';
@@ -21,6 +21,8 @@ const openAfterEnd_ms = 15 * 60_000;
 /** How long a message that did not fit, or a refund that ended without money, is shown. */
 const messagesOf_ms = 7 * 86_400_000;
 const failuresOf_ms = 30 * 86_400_000;
+/** What shoppers' pages report is over when none has for so long: who could pay says nothing. */
+const reportsOf_ms = 86_400_000;
 
 export interface SurplusMoney {
   order_no: string;
@@ -70,7 +72,7 @@ export interface StuckTrade {
   asked_at: Date | null;
 }
 
-/** A call of the official account's API that failed and has not worked since. */
+/** A call of the official account's API that failed and has not worked since, or what shoppers' pages met there. */
 export interface AccountTrouble {
   call: AccountCall;
   /** WeChat's errcode, or ours where it did not answer. */
@@ -78,6 +80,8 @@ export interface AccountTrouble {
   zh: string;
   en: string;
   console_page: string | undefined;
+  /** Where no console page mends it: who or what does. */
+  instead: { zh: string; en: string } | undefined;
   times: number;
   last_at: Date;
 }
@@ -164,7 +168,9 @@ interface AccountFaultRow {
 function accountRows(now: Date): Prisma.Sql {
   return Prisma.sql`
     SELECT call, errcode, code, errmsg, times, last_at FROM account_fault
-    WHERE ended_at IS NULL AND last_at > ${new Date(now.getTime() - messagesOf_ms)}
+    WHERE ended_at IS NULL AND last_at > CASE WHEN call IN ('pay_page', 'js_page')
+      THEN ${new Date(now.getTime() - reportsOf_ms)}::timestamptz
+      ELSE ${new Date(now.getTime() - messagesOf_ms)}::timestamptz END
     ORDER BY last_at DESC LIMIT ${attentionCap}`;
 }
 
@@ -175,14 +181,31 @@ const notGrantedWords = {
   console_page: '商户平台 → 产品中心 → 我的产品 / AppID账号管理',
 };
 
+/** `errmsg` is the page that WeChat looked at. */
+const misplacedWords: Record<PageCall, (page: string) => Pick<AccountTrouble, 'zh' | 'en' | 'console_page'>> =
+  {
+    pay_page: (page) => ({
+      zh: `微信对顾客说“当前页面的URL未注册”，看的页面是 ${page}`,
+      en: `WeChat told shoppers 当前页面的URL未注册; the page it looked at is ${page}`,
+      console_page: consolePages.payment_directory,
+    }),
+    js_page: (page) => ({
+      zh: `JS-SDK 对顾客的页面说 invalid url domain，看的页面是 ${page}`,
+      en: `the JS-SDK told shoppers' pages invalid url domain; the page it looked at is ${page}`,
+      console_page: consolePages.js_domain,
+    }),
+  };
+
 function accountTrouble({ call, errcode, code, errmsg, times, last_at }: AccountFaultRow): AccountTrouble {
-  if (call.startsWith('place ')) {
-    return { call, code, ...notGrantedWords, times, last_at };
+  const seen = { call, code, times, last_at };
+  if (call === 'pay_page' || call === 'js_page') {
+    return { ...seen, ...misplacedWords[call](errmsg), instead: undefined };
   }
-  const { zh, en, console_page } = errcodeWords(errcode ?? undefined, code, errmsg);
+  if (call.startsWith('place ')) return { ...seen, ...notGrantedWords, instead: undefined };
+  const { zh, en, console_page, instead } = errcodeWords(errcode ?? undefined, code, errmsg);
   // The mini-program has a console of its own, with the same settings in another place.
   const page = call === 'mini' && console_page !== undefined ? miniSettings : console_page;
-  return { call, code, zh, en, console_page: page, times, last_at };
+  return { ...seen, zh, en, console_page: page, instead };
 }
 
 /** Everything, each kind newest first. */

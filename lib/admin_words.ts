@@ -93,6 +93,8 @@ const accountCallWords: Record<Exclude<AccountCall, `place ${string}`>, string> 
   oauth: '网页授权（顾客登录）',
   message: '给顾客发消息',
   mini: '小程序登录',
+  pay_page: '顾客的付款页',
+  js_page: '顾客页面上的 JS-SDK',
 };
 
 /** Which call of WeChat's did not work. */

@@ -27,6 +27,13 @@ export interface Cashier {
   pay: (jsapi: JsapiParameters, hear: (said: string) => void) => void;
 }
 
+/** Which page was loaded, and which one asks: WeChat judges the one on an iPhone, the other on Android. */
+export function visit(): { first_url: string; current_url: string } {
+  const current_url = location.href.slice(0, 2_048);
+  const [loaded] = performance.getEntriesByType('navigation');
+  return { first_url: loaded?.name.slice(0, 2_048) ?? current_url, current_url };
+}
+
 /** `appeared` is called when the bridge comes, however late. */
 export function createCashier(js_sdk_only: boolean, appeared: () => void): Cashier {
   const waiting: (() => void)[] = [];

@@ -6,7 +6,7 @@
 import type { PageState } from '../../../lib/states.ts';
 import { fill } from '../fill.client.ts';
 import { type Asked, askToPay, createPost } from './ask.client.ts';
-import { createCashier, notBegun } from './bridge.client.ts';
+import { createCashier, notBegun, visit } from './bridge.client.ts';
 import { createCode } from './code.client.ts';
 import { copyLink, forgetCheckout, watchConnection } from './leftovers.client.ts';
 import { confirmPlan, createPolls, type Plan, type Status, watchPlan } from './poll.client.ts';
@@ -182,7 +182,9 @@ function begin(data: PayData): void {
       // Some versions call back once before the real result.
       if (heard || /^pre_verify/.test(said)) return;
       heard = true;
-      post('/bridge', { out_trade_no, err_msg: said.slice(0, 200) || 'none' }).catch(() => undefined);
+      post('/bridge', { out_trade_no, err_msg: said.slice(0, 200) || 'none', ...visit() }).catch(
+        () => undefined,
+      );
       if (mine !== turn || !busy) {
         if (polls.plan() === undefined && final.indexOf(shown) < 0) quietly();
       } else if (/:ok$/.test(said)) {

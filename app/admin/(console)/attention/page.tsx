@@ -25,6 +25,7 @@ import {
 import { beijingText } from '../../../../lib/beijing.ts';
 import { context } from '../../../../lib/context.ts';
 import { formatFen } from '../../../../lib/money.ts';
+import { type ConsoleEntry, consoleEntries } from '../../../../lib/platform_rules.ts';
 import { CheckCircleOutlined } from '../../antd.client.ts';
 import { RefundChip, TradeChip } from '../../chips.client.tsx';
 import { requireOperator } from '../../operator.ts';
@@ -34,7 +35,8 @@ export const metadata: Metadata = { title: '待处理' };
 
 export default async function AttentionPage() {
   await requireOperator('/admin/attention');
-  const found = await readAttention(context());
+  const ctx = context();
+  const found = await readAttention(ctx);
   return (
     <main className="page">
       <h1>待处理</h1>
@@ -46,6 +48,7 @@ export default async function AttentionPage() {
       ) : (
         <Everything found={found} />
       )}
+      <Consoles entries={consoleEntries(ctx.config)} />
     </main>
   );
 }
@@ -68,8 +71,8 @@ function Everything({ found }: { found: Attention }) {
       </Group>
       <Group
         id="account"
-        title="公众号接口报错"
-        hint="近 7 天失败、此后还没有成功过的调用；恢复后自动消失。"
+        title="微信接口报错"
+        hint="近 7 天失败、此后还没有成功过的调用，恢复后自动消失；顾客的页面报来的，一天没有新的就消失。"
         count={found.account.length}
       >
         {found.account.map((row) => (
@@ -133,6 +136,30 @@ function Everything({ found }: { found: Attention }) {
   );
 }
 
+/** Not a matter, and not counted: what to compare WeChat's consoles with. */
+function Consoles({ entries }: { entries: ConsoleEntry[] }) {
+  if (entries.length === 0) return null;
+  return (
+    <details className="card consoles" data-testid="consoles">
+      <summary>微信后台应登记的内容</summary>
+      <p className="none">按本店开通的支付方式列出，逐字登记；在设置里写明已登记的内容，启动时会自动核对。</p>
+      <ul className="matters">
+        {entries.map(({ entry, console_page, value, setting, stated }) => (
+          <li key={entry}>
+            <span className="matter">
+              <strong>{console_page}</strong>
+              <span className="code">{value ?? '服务器访问外网用的 IP'}</span>
+            </span>
+            {setting === undefined ? null : (
+              <span className="none">{stated ? '已自动核对' : `未核对：${setting} 没有填`}</span>
+            )}
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
 function Group({
   id,
   title,
@@ -179,7 +206,7 @@ function AccountRow({ row }: { row: AccountTrouble }) {
       <strong>{accountCallInWords(row.call)}</strong>
       <span className="bad">{row.zh}</span>
       <span className="code">{row.code}</span>
-      {row.console_page === undefined ? null : <span>{row.console_page}</span>}
+      <span>{row.console_page ?? row.instead?.zh}</span>
       {row.times > 1 ? <span>失败 {row.times} 次</span> : null}
       <At at={row.last_at} what="最近" />
     </Matter>

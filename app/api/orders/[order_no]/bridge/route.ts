@@ -8,6 +8,8 @@ import { readSession } from '../../../../../lib/sessions.ts';
 const bridgeInput = z.strictObject({
   out_trade_no: z.string().regex(/^[0-9A-Z]{30}$/),
   err_msg: z.string().max(200),
+  first_url: z.string().max(2_048).optional(),
+  current_url: z.string().max(2_048).optional(),
 });
 
 type Route = { params: Promise<{ order_no: string }> };
@@ -19,7 +21,7 @@ export function POST(request: Request, route: Route): Promise<Response> {
     const said = await readJson(request, bridgeInput);
     const session = await readSession(ctx, 'shopper', request);
     const { order_no } = await route.params;
-    await recordBridgeResult(ctx, session, order_no, said);
+    await recordBridgeResult(ctx, session, order_no, said, request.headers.get('user-agent') ?? '');
     return answerJson({});
   });
 }
