@@ -6,7 +6,7 @@ import { apiAnswer, apiError } from './oauth.ts';
 import { metered, readJson, tokenOf } from './official.ts';
 import { type Platform, userOf } from './platform.ts';
 import { pushLater } from './push.ts';
-import type { Template } from './store.ts';
+import type { Template } from './registers.ts';
 
 const SAME_WITHIN_MS = 10 * 60 * 1000;
 

@@ -5,8 +5,8 @@ import { gzipSync } from 'node:zlib';
 import type { Where } from './faults.ts';
 import { feeBackFen, feeFen, RATE } from './fees.ts';
 import type { Platform } from './platform.ts';
+import type { Order, Refund } from './records.ts';
 import { refundsOf } from './refunds.ts';
-import type { Order, Refund } from './store.ts';
 import { beijingIso, parseBeijing14 } from './time.ts';
 
 const DAY_MS = 24 * 3600 * 1000;

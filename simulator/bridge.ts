@@ -5,9 +5,10 @@ import { Hash } from 'wechatpay-axios-plugin';
 import { type Answer, type Call, type Door, type Family, json } from './http.ts';
 import { orderBehind, payerFor, payOrder, Refusal } from './orders.ts';
 import { type Invocation, merchantOf, type Platform, userOf } from './platform.ts';
+import type { Order } from './records.ts';
 import { signV2 } from './sign_v2.ts';
 import { merchantSigned } from './sign_v3.ts';
-import { type Order, orderKey } from './store.ts';
+import { orderKey } from './store.ts';
 
 const NAME = 'get_brand_wcpay_request';
 const WAIT_MS = 15_000;

@@ -6,7 +6,7 @@ import type { Door, Family } from './http.ts';
 import { apiAnswer, apiError, busy, credentialFault, issue, withErrcodes } from './oauth.ts';
 import { fromWhitelist, metered, readJson, tokenOf } from './official.ts';
 import type { Platform } from './platform.ts';
-import type { Token } from './store.ts';
+import type { Token } from './registers.ts';
 
 const LIFE_MS = 7200 * 1000;
 const OVERLAP_MS = 300 * 1000;

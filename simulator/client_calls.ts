@@ -6,10 +6,10 @@ import { bodyOf, guarded } from './control.ts';
 import { type Answer, type Call, type Family, json } from './http.ts';
 import { orderBehind, payerFor, payOrder, Refusal } from './orders.ts';
 import { merchantOf, type Platform, userOf } from './platform.ts';
+import type { Order, Prepay, TradeType } from './records.ts';
 import { showOrder } from './show.ts';
 import { signV2 } from './sign_v2.ts';
 import { merchantSigned } from './sign_v3.ts';
-import type { Order, Prepay, TradeType } from './store.ts';
 
 type Params = Record<string, string>;
 

@@ -6,8 +6,8 @@ import { answerPrompt, newCode } from './counter.ts';
 import { type Answer, type Call, type Family, json } from './http.ts';
 import { orderBehind } from './orders.ts';
 import { type Platform, userOf } from './platform.ts';
+import type { PaymentCode } from './records.ts';
 import { showOrder } from './show.ts';
-import type { PaymentCode } from './store.ts';
 import { beijingIso } from './time.ts';
 
 const ANSWERS = ['confirm', 'refuse', 'fail'] as const;

@@ -4,7 +4,7 @@
 import { BadRequest, bodyOf, guarded, text, texts } from './control.ts';
 import { type Answer, type Call, type Family, json } from './http.ts';
 import { merchantOf, type Platform } from './platform.ts';
-import { MERCHANT_MODES, type Merchant, type Product } from './store.ts';
+import { MERCHANT_MODES, type Merchant, type Product } from './registers.ts';
 
 const PRODUCTS: readonly Product[] = ['JSAPI', 'NATIVE', 'MWEB', 'APP', 'MICROPAY', 'FACEPAY', 'REDPACK'];
 

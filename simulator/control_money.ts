@@ -5,8 +5,8 @@ import { BadRequest, bodyOf, guarded, handleOf, text } from './control.ts';
 import { type Answer, type Call, type Family, json } from './http.ts';
 import { orderBehind } from './orders.ts';
 import type { Platform } from './platform.ts';
+import type { Refund, RefundState } from './records.ts';
 import { applyRefund, endRefund, refundsOf } from './refunds.ts';
-import type { Refund, RefundState } from './store.ts';
 import { beijingIso } from './time.ts';
 
 export function showRefund(refund: Refund) {

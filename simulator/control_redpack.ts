@@ -4,8 +4,8 @@ import { BadRequest, bodyOf, guarded, text } from './control.ts';
 import { type Answer, type Call, type Family, json } from './http.ts';
 import { Refusal } from './orders.ts';
 import { type Platform, userOf } from './platform.ts';
+import type { RedPacket } from './records.ts';
 import { openPacket, runPackets } from './redpack.ts';
-import type { RedPacket } from './store.ts';
 import { beijingIso } from './time.ts';
 
 function shown({ request: _request, shares_fen, ...packet }: RedPacket) {

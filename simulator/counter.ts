@@ -5,7 +5,9 @@ import type { Where } from './faults.ts';
 import { findOrder, ORDER_LIFE_MS, payOrder, Refusal } from './orders.ts';
 import { differences, type Wanted } from './placing.ts';
 import { type Platform, purseOf, userOf } from './platform.ts';
-import { type Order, orderKey, type PaymentCode, type User } from './store.ts';
+import type { Order, PaymentCode } from './records.ts';
+import type { User } from './registers.ts';
+import { orderKey } from './store.ts';
 import { beijing14 } from './time.ts';
 
 const CODE_LIFE_MS = 60_000;

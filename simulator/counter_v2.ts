@@ -18,8 +18,8 @@ import { findByTransaction, findOrder, Refusal } from './orders.ts';
 import { NOT_COMPARED, orderquery } from './pay_v2.ts';
 import { type Platform, userOf } from './platform.ts';
 import { needProduct } from './products.ts';
+import type { Order } from './records.ts';
 import { needCertificate } from './refund_v2.ts';
-import type { Order } from './store.ts';
 import { parseBeijing14 } from './time.ts';
 
 type Kind = 'MICROPAY' | 'FACEPAY';

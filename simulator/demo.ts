@@ -3,7 +3,8 @@
 
 import { createHash } from 'node:crypto';
 import { otherMerchants } from './demo_merchants.ts';
-import type { Account, Merchant, MerchantMode, State, User } from './store.ts';
+import type { Account, Merchant, MerchantMode, User } from './registers.ts';
+import type { State } from './store.ts';
 
 export const DEMO_SEED = 'guitai';
 

@@ -1,7 +1,7 @@
 // The other merchants of the demo world, one for each kind a client must be able to serve: API v2 only, API v3 only,
 // each identity of WeChat's, and a service provider with merchants of its own. Nothing here is a real credential.
 
-import type { Account, Merchant, Product, SubMerchant } from './store.ts';
+import type { Account, Merchant, Product, SubMerchant } from './registers.ts';
 
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const ALL: readonly Product[] = ['JSAPI', 'NATIVE', 'MWEB', 'APP', 'MICROPAY', 'FACEPAY', 'REDPACK'];

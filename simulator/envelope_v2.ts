@@ -6,8 +6,8 @@ import type { Answer, Call } from './http.ts';
 import { Refusal } from './orders.ts';
 import { actingFor, needSubAppid, UnknownSub } from './parties.ts';
 import { accountOf, merchantOf, type Platform } from './platform.ts';
+import type { Merchant, SubMerchant } from './registers.ts';
 import { type SignType, signedV2, spoiled, verifiesV2 } from './sign_v2.ts';
-import type { Merchant, SubMerchant } from './store.ts';
 import { type Fields, readXml, writeXml } from './xml.ts';
 
 const BODY_CAP_BYTES = 64 * 1024;

@@ -5,6 +5,7 @@ import { type Schema, schemaFault } from './fields_v3.ts';
 import type { Answer, Call } from './http.ts';
 import { Refusal } from './orders.ts';
 import { merchantOf, type Platform } from './platform.ts';
+import type { Merchant } from './registers.ts';
 import {
   identityFor,
   merchantCertificate,
@@ -15,7 +16,6 @@ import {
   SCHEME,
   signatureHeaders,
 } from './sign_v3.ts';
-import type { Merchant } from './store.ts';
 
 const CLOCK_WINDOW_S = 300;
 

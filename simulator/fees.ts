@@ -1,6 +1,6 @@
 // What WeChat keeps of each payment and gives back with each refund, at one rate. It touches no balance.
 
-import type { Refund } from './store.ts';
+import type { Refund } from './records.ts';
 
 export const RATE = '0.60%';
 const PER_TEN_THOUSAND = 60;

@@ -4,8 +4,9 @@
 import { type Bill, billTime, type Row, yuan } from './bills.ts';
 import { feeBackFen, feeFen } from './fees.ts';
 import type { Platform } from './platform.ts';
+import type { LedgerEntry } from './records.ts';
 import { findRefund, refundsOf } from './refunds.ts';
-import { type LedgerEntry, orderKey } from './store.ts';
+import { orderKey } from './store.ts';
 import { beijingDay } from './time.ts';
 
 const DAY_MS = 24 * 3600 * 1000;

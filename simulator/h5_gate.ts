@@ -5,7 +5,8 @@ import { type Answer, type Call, type Door, escapeHtml, type Family, html } from
 import { orderBehind, Refusal } from './orders.ts';
 import { phonePage, yuanText } from './pay_page.ts';
 import { merchantOf, type Platform, purseOf } from './platform.ts';
-import type { Merchant, Order, Prepay } from './store.ts';
+import type { Order, Prepay } from './records.ts';
+import type { Merchant } from './registers.ts';
 
 const LIFE_MS = 5 * 60 * 1000;
 

@@ -1,8 +1,8 @@
 // The simulator from the command line: reads the options, prints the addresses, stops cleanly on SIGINT and SIGTERM.
 
 import { parseArgs } from 'node:util';
+import { MERCHANT_MODES, type MerchantMode } from './registers.ts';
 import { type SimulatorOptions, startSimulator } from './server.ts';
-import { MERCHANT_MODES, type MerchantMode } from './store.ts';
 
 const HELP = `node simulator/main.ts [options]
 

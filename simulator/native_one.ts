@@ -6,8 +6,9 @@ import { request as httpsRequest } from 'node:https';
 import { whyBarred } from './notify.ts';
 import { orderBehind, Refusal } from './orders.ts';
 import { accountOf, merchantOf, type Platform } from './platform.ts';
+import type { Order, Prepay } from './records.ts';
+import type { Merchant, User } from './registers.ts';
 import { type SignType, signedV2, verifiesV2 } from './sign_v2.ts';
-import type { Merchant, Order, Prepay, User } from './store.ts';
 import { type Fields, readXml, writeXml } from './xml.ts';
 
 const ANSWER_WITHIN_MS = 5000;

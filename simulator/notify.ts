@@ -5,7 +5,8 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import type { Struck, Where } from './faults.ts';
 import type { Notifier, Platform } from './platform.ts';
-import { type Attempt, type Notification, type Order, orderKey } from './store.ts';
+import type { Attempt, Notification, Order } from './records.ts';
+import { orderKey } from './store.ts';
 
 /** The gaps after each failed attempt, in seconds: 24 h 4 min in all. */
 export const RETRY_GAPS_S = [

@@ -5,10 +5,10 @@ import { createCipheriv, createHash } from 'node:crypto';
 import type { Struck } from './faults.ts';
 import { type Message, placeOf } from './notify.ts';
 import { merchantOf, type Platform } from './platform.ts';
+import type { Notification, Order } from './records.ts';
 import { refundStatusV2 } from './refund_v2.ts';
 import { findRefund } from './refunds.ts';
 import { spoiled } from './sign_v2.ts';
-import type { Notification, Order } from './store.ts';
 import { beijingIso } from './time.ts';
 import { type Fields, writeXml } from './xml.ts';
 

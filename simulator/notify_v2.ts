@@ -5,8 +5,8 @@ import type { Struck } from './faults.ts';
 import { placeOf, type Wording } from './notify.ts';
 import { writeRefundV2 } from './notify_refund_v2.ts';
 import { merchantOf, type Platform, userOf } from './platform.ts';
+import type { Order } from './records.ts';
 import { type SignType, signedV2, spoiled } from './sign_v2.ts';
-import type { Order } from './store.ts';
 import { beijing14 } from './time.ts';
 import { type Fields, readXml, writeXml } from './xml.ts';
 

@@ -7,10 +7,10 @@ import type { Struck } from './faults.ts';
 import { placeOf, type Wording } from './notify.ts';
 import { transactionV3 } from './pay_v3.ts';
 import { merchantOf, type Platform } from './platform.ts';
+import type { Notification, Order, RefundState } from './records.ts';
 import { findRefund } from './refunds.ts';
 import { spoiled } from './sign_v2.ts';
 import { identityFor, probe, sealed, signatureHeaders } from './sign_v3.ts';
-import type { Notification, Order, RefundState } from './store.ts';
 import { beijingIso } from './time.ts';
 
 type Resource = Record<string, unknown>;

@@ -12,7 +12,7 @@ import {
   redirect,
 } from './http.ts';
 import { accountOf, type Platform, userOf } from './platform.ts';
-import type { Token, User } from './store.ts';
+import type { Token, User } from './registers.ts';
 
 const CODE_LIFE_MS = 5 * 60 * 1000;
 const WEB_TOKEN_LIFE_MS = 7200 * 1000;

@@ -4,7 +4,7 @@
 import type { Answer, Call } from './http.ts';
 import { apiError } from './oauth.ts';
 import type { Platform } from './platform.ts';
-import type { Token } from './store.ts';
+import type { Token } from './registers.ts';
 import { beijingDay } from './time.ts';
 
 /** 40164 for an address that is not on the account's list; nobody looks while the list is empty. */

@@ -2,7 +2,9 @@
 // carry WeChat's code and text and say why in plain words. It knows no XML, no JSON and no HTTP.
 
 import { type Platform, purseOf, userOf } from './platform.ts';
-import { type Order, orderKey, type Prepay, type User } from './store.ts';
+import type { Order, Prepay } from './records.ts';
+import type { User } from './registers.ts';
+import { orderKey } from './store.ts';
 
 export const PREPAY_LIFE_MS = 2 * 3600 * 1000;
 const H5_LIFE_MS = 5 * 60 * 1000;

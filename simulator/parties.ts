@@ -3,7 +3,7 @@
 
 import { Refusal } from './orders.ts';
 import { accountOf, merchantOf, type Platform } from './platform.ts';
-import type { Merchant, SubMerchant } from './store.ts';
+import type { Merchant, SubMerchant } from './registers.ts';
 
 /** A number that nobody has, which API v2 and v3 word differently from one of another provider's. */
 export class UnknownSub extends Error {}

@@ -6,7 +6,7 @@ import type { Call } from './http.ts';
 import { Refusal } from './orders.ts';
 import { actingFor, needSubAppid, UnknownSub } from './parties.ts';
 import { accountOf, type Platform, userOf } from './platform.ts';
-import type { SubMerchant } from './store.ts';
+import type { SubMerchant } from './registers.ts';
 
 /** One member of a JSON body as text, found by its path; empty when it is not there. */
 export function word(body: Record<string, unknown>, ...path: string[]): string {

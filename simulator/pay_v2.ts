@@ -9,7 +9,7 @@ import { closeOrder, findByTransaction, findOrder, ofSub, payerFor, payOrder, Re
 import { placeOrder, type Wanted } from './placing.ts';
 import { type Platform, userOf } from './platform.ts';
 import { needProduct } from './products.ts';
-import type { Order, TradeState, TradeType } from './store.ts';
+import type { Order, TradeState, TradeType } from './records.ts';
 import { parseBeijing14 } from './time.ts';
 
 /** Left out of the comparison when a number comes again. */

@@ -10,7 +10,7 @@ import { askedFor, partiesOf, subOf, word } from './parties_v3.ts';
 import { placeOrder, type Wanted } from './placing.ts';
 import type { Platform } from './platform.ts';
 import { needProduct } from './products.ts';
-import type { Order, Prepay, TradeState, TradeType } from './store.ts';
+import type { Order, Prepay, TradeState, TradeType } from './records.ts';
 import { beijingIso } from './time.ts';
 
 const LONGEST_MS = 15 * 24 * 3600 * 1000;

@@ -3,7 +3,8 @@
 
 import { findOrder, ORDER_LIFE_MS, PREPAY_LIFE_MS, Refusal } from './orders.ts';
 import type { Platform } from './platform.ts';
-import { type Order, orderKey, type Prepay } from './store.ts';
+import type { Order, Prepay } from './records.ts';
+import { orderKey } from './store.ts';
 import { beijing14 } from './time.ts';
 
 export type Wanted = Omit<

@@ -5,17 +5,9 @@ import type { Faults } from './faults.ts';
 import type { Ids } from './ids.ts';
 import type { Keyring } from './keys.ts';
 import type { Log } from './log.ts';
-import type {
-  Account,
-  Attempt,
-  Merchant,
-  Notification,
-  Order,
-  Refund,
-  Store,
-  SubMerchant,
-  User,
-} from './store.ts';
+import type { Attempt, Notification, Order, Refund } from './records.ts';
+import type { Account, Merchant, SubMerchant, User } from './registers.ts';
+import type { Store } from './store.ts';
 
 export type Platform = {
   store: Store;

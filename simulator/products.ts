@@ -1,7 +1,7 @@
 // Whether a merchant has opened what it asks for. The refusal is WeChat's; the log says which product is closed.
 
 import { Refusal } from './orders.ts';
-import type { Merchant, Product, SubMerchant } from './store.ts';
+import type { Merchant, Product, SubMerchant } from './registers.ts';
 
 /** Refuses when the merchant, or the sub-merchant it acts for, has not opened `product`. */
 export function needProduct(merchant: Merchant, sub: SubMerchant | undefined, product: Product): void {

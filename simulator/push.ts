@@ -6,7 +6,7 @@ import { createCipheriv, createHash, randomBytes } from 'node:crypto';
 import { BadRequest, bodyOf, guarded, text } from './control.ts';
 import { type Answer, type Call, type Family, json } from './http.ts';
 import type { Platform } from './platform.ts';
-import type { Account, Official } from './store.ts';
+import type { Account, Official } from './registers.ts';
 
 const TRIES = 3;
 const ANSWER_WITHIN_MS = 5000;

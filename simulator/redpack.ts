@@ -5,7 +5,9 @@ import type { Where } from './faults.ts';
 import { Refusal } from './orders.ts';
 import { differences } from './placing.ts';
 import { type Platform, purseOf, userOf } from './platform.ts';
-import { type LedgerEntry, orderKey, type RedPacket, type User } from './store.ts';
+import type { LedgerEntry, RedPacket } from './records.ts';
+import type { User } from './registers.ts';
+import { orderKey } from './store.ts';
 import { beijingDay } from './time.ts';
 
 const DAY_MS = 24 * 3600 * 1000;

@@ -8,9 +8,10 @@ import { Refusal } from './orders.ts';
 import { actingFor, UnknownSub } from './parties.ts';
 import { accountOf, type Platform } from './platform.ts';
 import { needProduct } from './products.ts';
+import type { RedPacket } from './records.ts';
 import { findPacket, sendPacket } from './redpack.ts';
 import { needCertificate } from './refund_v2.ts';
-import type { Merchant, RedPacket, SubMerchant } from './store.ts';
+import type { Merchant, SubMerchant } from './registers.ts';
 import { beijingIso } from './time.ts';
 import { type Fields, writeXml } from './xml.ts';
 

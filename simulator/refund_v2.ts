@@ -6,8 +6,8 @@ import { type FieldFault, lacking, numberFault } from './fields_v2.ts';
 import type { Call, Family } from './http.ts';
 import { findByTransaction, findOrder, ofSub, Refusal } from './orders.ts';
 import { merchantOf, type Platform } from './platform.ts';
+import type { Order, Refund, RefundState } from './records.ts';
 import { applyRefund, findRefund, findRefundById, refundsOf } from './refunds.ts';
-import type { Order, Refund, RefundState } from './store.ts';
 import { beijingIso } from './time.ts';
 import type { Fields } from './xml.ts';
 

@@ -8,8 +8,9 @@ import type { Call } from './http.ts';
 import { findByTransaction, findOrder, ofSub, Refusal } from './orders.ts';
 import { subOf } from './parties_v3.ts';
 import type { Platform } from './platform.ts';
+import type { Order, Refund } from './records.ts';
 import { applyRefund, findRefund, findRefundById, refundsOf, reviveRefund } from './refunds.ts';
-import { type Order, orderKey, type Refund } from './store.ts';
+import { orderKey } from './store.ts';
 import { beijingIso } from './time.ts';
 
 const word = (body: Record<string, unknown>, name: string) =>

@@ -4,8 +4,9 @@
 import type { Where } from './faults.ts';
 import { Refusal } from './orders.ts';
 import { merchantOf, type Platform, purseOf, type RefundTimeline, userOf } from './platform.ts';
+import type { Order, Refund, RefundState } from './records.ts';
 import { nextPacketDue, runPackets } from './redpack.ts';
-import { type Order, orderKey, type Refund, type RefundState } from './store.ts';
+import { orderKey } from './store.ts';
 
 const MOST_REFUNDS = 50;
 const LONGEST_MS = 365 * 24 * 3600 * 1000;

@@ -37,8 +37,9 @@ import { controlAccount } from './push.ts';
 import { redpackV2 } from './redpack_v2.ts';
 import { refundV2 } from './refund_v2.ts';
 import { createRefundTimeline } from './refunds.ts';
+import type { MerchantMode } from './registers.ts';
 import { shorturlV2 } from './shorturl_v2.ts';
-import { type MerchantMode, openStore } from './store.ts';
+import { openStore } from './store.ts';
 import { v3 } from './v3.ts';
 
 export type SimulatorOptions = {

@@ -3,8 +3,8 @@
 
 import { settledByTime } from './orders.ts';
 import type { Platform } from './platform.ts';
+import type { Notification, Order } from './records.ts';
 import { merchantCertificate, platformCertificate as platformCertificateOf, publicKeyId } from './sign_v3.ts';
-import type { Notification, Order } from './store.ts';
 import { beijing14, beijingIso } from './time.ts';
 
 /** An order as the control door shows it: WeChat's words, amounts in fen, times in Beijing. */

@@ -4,7 +4,7 @@
 import { createPublicKey } from 'node:crypto';
 import { Aes, Rsa } from 'wechatpay-axios-plugin';
 import type { Platform } from './platform.ts';
-import type { Merchant } from './store.ts';
+import type { Merchant } from './registers.ts';
 
 export const SCHEME = 'WECHATPAY2-SHA256-RSA2048';
 export const PROBE_PREFIX = 'WECHATPAY/SIGNTEST/';
