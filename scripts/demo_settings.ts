@@ -17,6 +17,7 @@ export interface SimulatorConfig {
   };
   payment_directories: string[];
   oauth_domains: string[];
+  js_domains: string[];
   mini_program: { appid: string; secret: string };
   app: { appid: string };
   tls_url: string;
@@ -49,6 +50,7 @@ export function demoEnvironment(
     app,
     payment_directories,
     oauth_domains,
+    js_domains,
     merchants,
     tls_url,
     ca_pem,
@@ -94,7 +96,7 @@ export function demoEnvironment(
       ?.template_id,
     WECHAT_PAYMENT_DIRECTORIES: payment_directories.join(','),
     WECHAT_OAUTH_DOMAIN: oauth_domains[0],
-    WECHAT_JS_DOMAINS: oauth_domains[0],
+    WECHAT_JS_DOMAINS: js_domains.join(','),
     GUITAI_ALLOW_SIMULATOR: 'yes',
     GUITAI_NO_REAL_MONEY: 'yes',
   };

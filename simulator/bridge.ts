@@ -3,7 +3,7 @@
 
 import { Hash } from 'wechatpay-axios-plugin';
 import { type Answer, type Call, type Door, type Family, json } from './http.ts';
-import { orderBehind, payerFor, payOrder, Refusal } from './orders.ts';
+import { orderBehind, payerFor, payersAppid, payOrder, Refusal } from './orders.ts';
 import { type Invocation, merchantOf, type Platform, userOf } from './platform.ts';
 import type { Order } from './records.ts';
 import { signV2 } from './sign_v2.ts';
@@ -96,9 +96,9 @@ function checkPayment(platform: Platform, invoked: Invoked): { order: Order; pre
   const prepay_id = /^prepay_id=(.+)$/.exec(p.package ?? '')?.[1];
   if (prepay_id === undefined) throw lacking('total_fee', `package is ${p.package}, it must be prepay_id=…`);
   const { order, prepay } = found(platform, prepay_id);
-  // In a sub-merchant's account the page's appId is the sub_appid.
-  if (![order.appid, order.sub_appid].includes(p.appId)) {
-    throw lacking('total_fee', `appId ${p.appId} is not the order's appid ${order.sub_appid ?? order.appid}`);
+  const meant_appid = payersAppid(order);
+  if (p.appId !== meant_appid) {
+    throw lacking('total_fee', `appId ${p.appId} is not ${meant_appid}, the account of the order's openid`);
   }
   if (order.trade_type !== 'JSAPI')
     throw lacking('total_fee', `the prepay_id is for ${order.trade_type}, not JSAPI`);
@@ -154,15 +154,26 @@ function checkPayment(platform: Platform, invoked: Invoked): { order: Order; pre
   return { order, prepay_id };
 }
 
+/** Whether a page lies on one of these domains; an entry without a port fits every port, one with a path what lies in it. */
+function onDomains(page_url: string, domains: string[]): boolean {
+  if (!URL.canParse(page_url)) return false;
+  const page = new URL(page_url);
+  return domains.some((entry) => {
+    const cut = entry.indexOf('/');
+    const host = cut < 0 ? entry : entry.slice(0, cut);
+    const path = cut < 0 ? '/' : entry.slice(cut).replace(/\/*$/, '/');
+    return (host === page.host || host === page.hostname) && `${page.pathname}/`.startsWith(path);
+  });
+}
+
 /** The check behind wx.config: domain, then the SHA-1 over ticket, nonce, time and the page's address before #. */
 function preVerify(platform: Platform, invoked: Invoked): { err_msg: string; why: string } {
   const word = (name: string) => String(invoked.params[name] ?? '');
   const judged = (invoked.platform === 'ios' ? invoked.first_url : invoked.page_url).replace(/#.*$/, '');
   const no = (text: string, why: string) => ({ err_msg: `preVerifyJSAPI:${text}`, why });
-  const { oauth_domains } = platform.store.state;
-  const page = URL.canParse(judged) ? new URL(judged) : undefined;
-  if (page === undefined || !oauth_domains.some((d) => d === page.host || d === page.hostname)) {
-    return no('invalid url domain', `${judged} is on none of the domains ${oauth_domains.join(', ')}`);
+  const { js_domains } = platform.store.state;
+  if (!onDomains(judged, js_domains)) {
+    return no('invalid url domain', `${judged} is on none of the JS domains ${js_domains.join(', ')}`);
   }
   const now = platform.clock.now();
   const tickets = Object.values(platform.store.state.tokens).filter(

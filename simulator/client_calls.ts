@@ -4,7 +4,7 @@
 import { wakeInvocations } from './bridge.ts';
 import { bodyOf, guarded } from './control.ts';
 import { type Answer, type Call, type Family, json } from './http.ts';
-import { orderBehind, payerFor, payOrder, Refusal } from './orders.ts';
+import { orderBehind, payerFor, payersAppid, payOrder, Refusal } from './orders.ts';
 import { merchantOf, type Platform, userOf } from './platform.ts';
 import type { Order, Prepay, TradeType } from './records.ts';
 import { showOrder } from './show.ts';
@@ -61,9 +61,8 @@ function startable(
   if (order.trade_type !== trade_type) {
     throw lost(`the prepay_id is for ${order.trade_type}, not ${trade_type}`);
   }
-  if (![order.appid, order.sub_appid].includes(appid)) {
-    throw lost(`appid ${appid} is not the order's, which is ${order.sub_appid ?? order.appid}`);
-  }
+  const own = trade_type === 'APP' ? [order.appid, order.sub_appid] : [payersAppid(order)];
+  if (!own.includes(appid)) throw lost(`appid ${appid} is not the order's, which is ${own.at(-1) ?? own[0]}`);
   if (prepay.dead_at_ms <= platform.clock.now()) throw lost('the prepay_id is older than 2 hours');
   return { order, prepay };
 }

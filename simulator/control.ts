@@ -202,17 +202,22 @@ function shop(platform: Platform, call: Call): Answer {
     if (origin !== undefined && (!URL.canParse(origin) || new URL(origin).origin !== origin)) {
       throw new BadRequest(`origin must look like http://127.0.0.1:3000, not ${origin}`);
     }
-    const directories = texts(body, 'payment_directories');
-    const domains = texts(body, 'oauth_domains');
-    if (origin !== undefined) Object.assign(state, shopSettings(origin, directories, domains));
-    if (directories !== undefined) state.payment_directories = directories;
-    if (domains !== undefined) state.oauth_domains = domains;
+    const named = {
+      payment_directories: texts(body, 'payment_directories'),
+      oauth_domains: texts(body, 'oauth_domains'),
+      js_domains: texts(body, 'js_domains'),
+    };
+    if (origin !== undefined) Object.assign(state, shopSettings(origin, named));
+    for (const name of ['payment_directories', 'oauth_domains', 'js_domains'] as const) {
+      state[name] = named[name] ?? state[name];
+    }
     platform.store.touch();
   }
   return json(200, {
     origin: state.shop_origin,
     payment_directories: state.payment_directories,
     oauth_domains: state.oauth_domains,
+    js_domains: state.js_domains,
     phone_url: platform.addresses.phone_url,
   });
 }

@@ -15,6 +15,7 @@ export type DemoOptions = {
   shop_origin: string;
   payment_directories?: string[] | undefined;
   oauth_domains?: string[] | undefined;
+  js_domains?: string[] | undefined;
   merchant_mode?: MerchantMode | undefined;
   refund_notify_url?: string | undefined;
 };
@@ -75,7 +76,7 @@ export function demoState(options: DemoOptions): State {
       person('韩梅梅', 200_000, 'N'),
       person('月光族', 0, 'N'),
     ],
-    ...shopSettings(options.shop_origin, options.payment_directories, options.oauth_domains),
+    ...shopSettings(options.shop_origin, options),
     orders: {},
     refunds: {},
     notifications: {},
@@ -109,16 +110,22 @@ export function demoState(options: DemoOptions): State {
   };
 }
 
-/** What a merchant registers for a shop at `origin`: its payment directories and OAuth domains. */
+/** What stands in the consoles of a shop; what is not named is registered as the shop at `shop_origin` needs it. */
+export type ShopSettings = Pick<
+  State,
+  'shop_origin' | 'payment_directories' | 'oauth_domains' | 'js_domains'
+>;
+
 export function shopSettings(
-  origin: string,
-  payment_directories?: string[] | undefined,
-  oauth_domains?: string[] | undefined,
-): Pick<State, 'shop_origin' | 'payment_directories' | 'oauth_domains'> {
+  shop_origin: string,
+  named: { [Name in keyof ShopSettings]?: ShopSettings[Name] | undefined } = {},
+): ShopSettings {
+  const hosts = shop_origin === '' ? ['127.0.0.1', 'localhost'] : [new URL(shop_origin).host];
   return {
-    shop_origin: origin,
-    payment_directories: payment_directories ?? (origin === '' ? [] : [`${origin}/pay/`]),
-    oauth_domains: oauth_domains ?? (origin === '' ? ['127.0.0.1', 'localhost'] : [new URL(origin).host]),
+    shop_origin,
+    payment_directories: named.payment_directories ?? (shop_origin === '' ? [] : [`${shop_origin}/pay/`]),
+    oauth_domains: named.oauth_domains ?? hosts,
+    js_domains: named.js_domains ?? hosts,
   };
 }
 

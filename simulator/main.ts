@@ -12,6 +12,7 @@ const HELP = `node simulator/main.ts [options]
   --shop-origin URL           the shop that pays here, e.g. http://127.0.0.1:3000
   --payment-directory URL     registered payment directory, repeatable (default: shop origin + /pay/)
   --oauth-domain HOST         registered OAuth domain, repeatable (default: the shop's host)
+  --js-domain HOST            registered JS domain, where wx.config works, repeatable (default: the shop's host)
   --state FILE                keep orders, balances and the clock in FILE across restarts
   --seed TEXT                 deterministic keys and ids
   --strict                    enforce doubtful rules too (5 minutes for time_expire and close, https notify_url, …)
@@ -58,6 +59,7 @@ async function main(): Promise<void> {
       'shop-origin': { type: 'string' },
       'payment-directory': { type: 'string', multiple: true },
       'oauth-domain': { type: 'string', multiple: true },
+      'js-domain': { type: 'string', multiple: true },
       state: { type: 'string' },
       seed: { type: 'string' },
       strict: { type: 'boolean' },
@@ -88,6 +90,7 @@ async function main(): Promise<void> {
       ? {}
       : { payment_directories: values['payment-directory'] }),
     ...(values['oauth-domain'] === undefined ? {} : { oauth_domains: values['oauth-domain'] }),
+    ...(values['js-domain'] === undefined ? {} : { js_domains: values['js-domain'] }),
     ...(values.state === undefined ? {} : { state_file: values.state }),
     ...(values.seed === undefined ? {} : { seed: values.seed }),
     ...(values['tls-port'] === undefined ? {} : { tls_port: portOf(values['tls-port'], '--tls-port') ?? 0 }),

@@ -56,6 +56,11 @@ export function ofSub(order: Order | undefined, sub: { sub_mch_id: string } | un
   return order?.sub_mch_id === sub?.sub_mch_id ? order : undefined;
 }
 
+/** The account under which the payer was named, in which the page that starts the payment must run. */
+export function payersAppid(order: Order): string {
+  return (order.sub_openid === undefined ? undefined : order.sub_appid) ?? order.appid;
+}
+
 /** Finds a paid order by WeChat's number. */
 export function findByTransaction(
   platform: Platform,

@@ -55,6 +55,8 @@ export type SimulatorOptions = {
   payment_directories?: string[];
   /** Default: the shop's host. An entry without a port fits every port. */
   oauth_domains?: string[];
+  /** JS接口安全域名, where wx.config works. Default: the shop's host; an entry may name a path as well. */
+  js_domains?: string[];
   /** Keeps the state across restarts. */
   state_file?: string;
   /** Deterministic keys and ids; without it the demo's keys are fixed and the ids random. */
@@ -99,12 +101,13 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       shop_origin: origin,
       payment_directories: options.payment_directories,
       oauth_domains: options.oauth_domains,
+      js_domains: options.js_domains,
       merchant_mode: options.merchant_mode,
       refund_notify_url: options.refund_notify_url,
     });
   const store = openStore(options.state_file, fresh);
   if (origin !== '') {
-    Object.assign(store.state, shopSettings(origin, options.payment_directories, options.oauth_domains));
+    Object.assign(store.state, shopSettings(origin, options));
   }
   const families: Family[] = [
     payV2,
@@ -147,13 +150,14 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     addresses: { url: '', tls_url: '', phone_url: '' },
     invocations: new Map(),
     reset() {
-      const { drawn, next_number, shop_origin, payment_directories, oauth_domains } = store.state;
+      const { drawn, next_number, shop_origin, payment_directories, oauth_domains, js_domains } = store.state;
       Object.assign(store.state, fresh(), {
         drawn,
         next_number,
         shop_origin,
         payment_directories,
         oauth_domains,
+        js_domains,
       });
       platform.faults.clear();
       platform.log.clear();

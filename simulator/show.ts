@@ -117,6 +117,7 @@ export function showConfig(platform: Platform) {
     shop_origin: state.shop_origin,
     payment_directories: state.payment_directories,
     oauth_domains: state.oauth_domains,
+    js_domains: state.js_domains,
     merchants,
     users: state.users.map((u) => ({
       openid: u.openid,

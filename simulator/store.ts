@@ -16,6 +16,8 @@ export type State = {
   shop_origin: string;
   payment_directories: string[];
   oauth_domains: string[];
+  /** JS接口安全域名; an entry may name a path as well. */
+  js_domains: string[];
   orders: Record<string, Order>;
   refunds: Record<string, Refund>;
   notifications: Record<string, Notification>;

@@ -33,8 +33,9 @@ describe('the configuration', () => {
     expect(body).toMatchObject({
       payment_directories: ['http://127.0.0.1:3000/pay/'],
       oauth_domains: ['127.0.0.1:3000'],
+      js_domains: ['127.0.0.1:3000'],
     });
-    const own = { payment_directories: ['https://a.com/'], oauth_domains: ['a.com'] };
+    const own = { payment_directories: ['https://a.com/'], oauth_domains: ['a.com'], js_domains: ['b.com'] };
     expect((await w.control('PUT', 'shop', own)).body).toMatchObject({
       origin: 'http://127.0.0.1:3000',
       ...own,

@@ -183,10 +183,16 @@ describe('the shop’s module pays by wx.chooseWXPay', () => {
   });
 
   it('a page on no registered domain', async () => {
-    await w.control('PUT', 'shop', { oauth_domains: ['shop.example.com'] });
-    const page = await open(ANDROID, { mode: 'ok' });
-    expect((await pay(page, (await params()).call)).err_msg).toBe('config:invalid url domain');
-    await w.control('PUT', 'shop', { oauth_domains: [new URL(origin).host] });
+    const { host } = new URL(origin);
+    const said = async (js_domains: string[]) => {
+      await w.control('PUT', 'shop', { js_domains, oauth_domains: ['elsewhere.example.com'] });
+      const page = await open(ANDROID, { mode: 'ok' });
+      return (await pay(page, (await params()).call)).err_msg;
+    };
+    expect(await said(['shop.example.com'])).toBe('config:invalid url domain');
+    expect(await said([`${host}/another`])).toBe('config:invalid url domain');
+    expect(await said([`${host}/pay`])).toBe('chooseWXPay:ok');
+    await w.control('PUT', 'shop', { js_domains: [host], oauth_domains: [host] });
   });
 });
 

@@ -312,24 +312,32 @@ describe('API v3', () => {
   });
 });
 
-it('a page in the sub-merchant’s account starts the payment with its sub_appid', async () => {
-  const { prepay_id } = await w.place(v2({ sub_appid, openid: '', sub_openid }));
-  const params: Fields = {
-    appId: sub_appid,
-    timeStamp: String(Math.floor(Date.now() / 1000)),
-    nonceStr: 'n',
-    package: `prepay_id=${prepay_id}`,
-    signType: 'MD5',
-  };
-  params.paySign = sign(params, w.merchant.api_v2_key);
+it.each([
+  ['a page in the sub-merchant’s account', () => ({ openid: '', sub_openid }), () => sub_appid],
+  ['a page in the provider’s account', () => ({ openid: sp_openid }), () => w.merchant.appid],
+])('%s starts the payment with its own appid alone', async (_where, payer, own) => {
+  const { prepay_id } = await w.place(v2({ sub_appid, ...payer() }));
   await w.control('PUT', 'shop', { origin: 'http://127.0.0.1:3000' });
-  const answer = await w.control('POST', 'bridge/invoke', {
-    method: 'getBrandWCPayRequest',
-    params,
-    page_url: 'http://127.0.0.1:3000/pay/1',
-    openid: w.user.openid,
-  });
-  expect(answer.body).toMatchObject({ sheet: { total_fen: 1288 } });
+  const invoked = async (appId: string) => {
+    const params: Fields = {
+      appId,
+      timeStamp: String(Math.floor(Date.now() / 1000)),
+      nonceStr: 'n',
+      package: `prepay_id=${prepay_id}`,
+      signType: 'MD5',
+    };
+    params.paySign = sign(params, w.merchant.api_v2_key);
+    const { body } = await w.control('POST', 'bridge/invoke', {
+      method: 'getBrandWCPayRequest',
+      params,
+      page_url: 'http://127.0.0.1:3000/pay/1',
+      openid: w.user.openid,
+    });
+    return body;
+  };
+  const [another = ''] = [sub_appid, w.merchant.appid].filter((appid) => appid !== own());
+  expect(await invoked(another)).toMatchObject({ err_msg: '调用支付JSAPI缺少参数: total_fee' });
+  expect(await invoked(own())).toMatchObject({ sheet: { total_fen: 1288 } });
 });
 
 it('an app signs for the sub-merchant with the provider’s key', async () => {
