@@ -28,6 +28,9 @@ const script: Door = (platform, call) => ({
   body: bridgeScript(platform.addresses.url, Object.fromEntries(call.query)),
 });
 
+/** The page's own scripts, which import one another. */
+const modules = ['page.js', 'dom.js', 'talk.js', 'phone.js', 'hand.js', 'panels.js'];
+
 export const pages: Family = {
   name: 'pages',
   logged: false,
@@ -35,7 +38,7 @@ export const pages: Family = {
     '/': () => redirect('/_sim/'),
     '/_sim/': file('index.html', 'text/html'),
     '/_sim/page.css': file('page.css', 'text/css'),
-    '/_sim/page.js': file('page.js', 'text/javascript'),
+    ...Object.fromEntries(modules.map((name) => [`/_sim/${name}`, file(name, 'text/javascript')])),
     '/_sim/bridge.js': script,
     '/open/js/jweixin-1.6.0.js': file('jweixin.js', 'text/javascript'),
     '/_sim/as': become,
