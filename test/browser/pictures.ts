@@ -15,7 +15,8 @@ import { inProject } from '../../scripts/paths.ts';
 import { note, step } from '../../scripts/progress.ts';
 import { withScratchPostgres } from '../../scripts/scratch_postgres.ts';
 import { launchBrowser } from '../setup/browser.ts';
-import { openShop, type Shop, startNode } from '../setup/shop.ts';
+import { partnerSettings } from '../setup/partner_home.ts';
+import { openShop, type Shop, type ShopOptions, startNode } from '../setup/shop.ts';
 import { enter, hire } from './operator.ts';
 import { close } from './orders.ts';
 import {
@@ -37,9 +38,10 @@ import {
 const folder = inProject('docs', 'pictures');
 const desktop_screen = { width: 1280, height: 800 };
 const pictured = {
-  WECHAT_PRODUCTS: 'JSAPI,NATIVE,MWEB,MICROPAY,FACEPAY',
+  WECHAT_PRODUCTS: 'JSAPI,NATIVE,MWEB,APP,MINIPROGRAM,MICROPAY,FACEPAY',
   RED_PACKET_DAILY_LIMIT_FEN: '50000',
 };
+const pictured_partner = { WECHAT_PRODUCTS: 'JSAPI,NATIVE,MICROPAY' };
 const dark = { colorScheme: 'dark' } as const;
 const sharp = { deviceScaleFactor: 2 };
 
@@ -50,27 +52,42 @@ await runScript(async () => {
     await requireChinese(browser);
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    await withScratchPostgres(async (postgres) => {
-      const database_url = postgres.url(database_name);
-      await migrate(database_url, () => prepareQueues(database_url));
-      const shop = await openShop(database_url, { environment: pictured });
-      try {
-        await Promise.all([shop.startApp(), shop.startWorker(), hire(shop)]);
-        await step('the shopper in WeChat', () => walkInWechat(browser, shop));
-        await step('the shopper elsewhere', () => walkElsewhere(browser, shop));
-        await step('the operator', () => walkInConsole(browser, shop));
-        await step('the simulator', () => walkInSimulator(browser, shop));
-        await step('the next morning', () => walkNextMorning(browser, shop));
-      } finally {
-        await shop.close();
-      }
+    await inShop(pictured, async (shop) => {
+      await step('the shopper in WeChat', () => walkInWechat(browser, shop));
+      await step('the shopper elsewhere', () => walkElsewhere(browser, shop));
+      await step('the operator', () => walkInConsole(browser, shop));
+      await step('the simulator', () => walkInSimulator(browser, shop));
+      await step('an APP', () => walkWithApp(browser, shop));
+      await step('the next morning', () => walkNextMorning(browser, shop));
     });
+    await inShop(
+      (simulated) => ({ ...pictured_partner, ...partnerSettings(simulated, 'provider') }),
+      (shop) => step('a service provider', () => walkAsProvider(browser, shop)),
+    );
   } finally {
     await browser.close();
   }
   shrink();
   return 0;
 });
+
+/** A shop of its own with an operator, on a database that is gone afterwards. */
+async function inShop(
+  environment: ShopOptions['environment'],
+  walk: (shop: Shop) => Promise<void>,
+): Promise<void> {
+  await withScratchPostgres(async (postgres) => {
+    const database_url = postgres.url(database_name);
+    await migrate(database_url, () => prepareQueues(database_url));
+    const shop = await openShop(database_url, environment === undefined ? {} : { environment });
+    try {
+      await Promise.all([shop.startApp(), shop.startWorker(), hire(shop)]);
+      await walk(shop);
+    } finally {
+      await shop.close();
+    }
+  });
+}
 
 async function walkInWechat(browser: Browser, shop: Shop): Promise<void> {
   await inWechat(browser, shop, {}, async (visit) => {
@@ -182,6 +199,7 @@ async function walkElsewhere(browser: Browser, shop: Shop): Promise<void> {
   await shoot(desktop.page, 'pay-desktop-elsewhere');
   await wechat.context.close();
   await desktop.context.close();
+  await walkWithScanner(browser, shop, order_no);
   const phone = await openBrowser(browser, shop, {
     userAgent: safari,
     viewport: phone_screen,
@@ -194,6 +212,8 @@ async function walkElsewhere(browser: Browser, shop: Shop): Promise<void> {
   await showsState(phone, 'ready');
   await shoot(phone.page, 'pay-phone', true);
   await tapPay(phone);
+  await phone.page.getByTestId('h5-open-wechat').waitFor();
+  await shoot(phone.page, 'pay-phone-handover');
   await phone.page.getByTestId('h5-return').click();
   await showsState(phone, 'returned');
   await shoot(phone.page, 'pay-phone-returned');
@@ -201,6 +221,62 @@ async function walkElsewhere(browser: Browser, shop: Shop): Promise<void> {
   await showsState(phone, 'returned');
   await shoot(phone.page, 'pay-phone-returned-english');
   await phone.context.close();
+}
+
+/** The payer's phone after it has read a code: one of a desktop's order, one printed for goods. */
+async function walkWithScanner(browser: Browser, shop: Shop, order_no: string): Promise<void> {
+  const desktop = await openBrowser(browser, shop, { viewport: desktop_screen });
+  await openPay(desktop, order_no, '?lang=zh');
+  await desktop.page.getByTestId('code-again').click();
+  await desktop.page.locator('#pay[data-code="shown"]').waitFor();
+  const [{ code_url } = { code_url: '' }] = await shop.rows<{ code_url: string }>(
+    `select code_url from trade where order_no = $1 and code_url is not null order by created_at desc limit 1`,
+    [order_no],
+  );
+  await desktop.context.close();
+  const scanner = await openBrowser(browser, shop, { viewport: phone_screen, isMobile: true, ...sharp });
+  const scan = (link: string): Promise<unknown> =>
+    scanner.page.goto(`${shop.simulator.url}/_sim/cashier?${new URLSearchParams({ code_url: link })}`);
+  await scan(code_url);
+  await shoot(scanner.page, 'scan-desktop-code');
+  const native_callback_url = `${shop.origin}/api/wechat/native`;
+  await shop.control('merchant', { native_callback_url }, 'PUT');
+  const file = join(folder, 'printed-code.svg');
+  const { running } = startNode('scripts/native_code.ts', ['longjing', '--svg', file], shop.settings);
+  const { code } = await running.ended;
+  if (code !== 0) throw new Fault(`The printed code was not made:\n${running.output()}`);
+  await scan(/weixin:\S+/.exec(running.output())?.[0] ?? '');
+  await scanner.page.getByTestId('cashier-pay').waitFor();
+  await shoot(scanner.page, 'scan-printed-code');
+  await scanner.context.close();
+}
+
+/** An APP's order, by its own server's doorway, and the phone on which the APP runs. */
+async function walkWithApp(browser: Browser, shop: Shop): Promise<void> {
+  const ask = async (path: string, body: unknown): Promise<Record<string, unknown>> => {
+    const answer = await fetch(`${shop.origin}/api/app/orders${path}`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${shop.settings.APP_API_KEYS?.split(':')[1]}`,
+        'content-type': 'application/json',
+        'idempotency-key': crypto.randomUUID(),
+      },
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Fault(`The APP's order was refused: ${await answer.text()}`);
+    return (await answer.json()) as Record<string, unknown>;
+  };
+  const { order_no } = await ask('', { items: [{ product_id: 'osmanthus-cake', quantity: 2 }] });
+  const begun = await ask(`/${order_no}/pay`, { payer_client_ip: '203.0.113.7' });
+  const { page, context } = await openBrowser(browser, shop, { viewport: { width: 1280, height: 1180 } });
+  await page.goto(`${shop.simulator.url}/_sim/`, { waitUntil: 'networkidle' });
+  await page.getByText('APP 与小程序').click();
+  await page.getByTestId('sim-mini-login').click();
+  await page.getByTestId('sim-client-call').fill(JSON.stringify(begun, null, 2));
+  await page.getByTestId('sim-client-pay').click();
+  await page.getByTestId('sim-client-answer').waitFor();
+  await shoot(page, 'simulator-app');
+  await context.close();
 }
 
 async function walkInConsole(browser: Browser, shop: Shop): Promise<void> {
@@ -251,6 +327,9 @@ async function walkAtCounter(page: Page, shop: Shop): Promise<void> {
     page.locator(`[data-testid="charge-standing"][data-standing="${expected}"]`).waitFor();
   await page.goto(`${shop.origin}/admin/counter`, { waitUntil: 'networkidle' });
   await shoot(page, 'admin-counter');
+  await page.setViewportSize(phone_screen);
+  await shoot(page, 'admin-counter-form-phone');
+  await page.setViewportSize(desktop_screen);
   await scan('19.90', true);
   await standing('waiting');
   await shoot(page, 'admin-counter-waiting');
@@ -275,6 +354,7 @@ async function walkAtCounter(page: Page, shop: Shop): Promise<void> {
   await page.setViewportSize(desktop_screen);
   await page.getByTestId('charge-face-submit').click();
   await standing('paid');
+  await walkWithDevice(page, shop);
   await shop.control('merchant', { balance_fen: 100_000 }, 'PUT');
   await page.goto(`${shop.origin}/admin/red-packets`, { waitUntil: 'networkidle' });
   await page.getByTestId('packet-to').fill(shop.users[0]?.openid ?? '');
@@ -288,6 +368,47 @@ async function walkAtCounter(page: Page, shop: Shop): Promise<void> {
   await page.setViewportSize(phone_screen);
   await shoot(page, 'admin-red-packets-phone', true);
   await page.setViewportSize(desktop_screen);
+}
+
+/** A face device is let in: what it says, and what it is answered. */
+async function walkWithDevice(page: Page, shop: Shop): Promise<void> {
+  await page.goto(`${shop.origin}/admin/counter`, { waitUntil: 'networkidle' });
+  await page.getByText('刷脸设备授权').first().click();
+  for (const [name, text] of [
+    ['store_id', 'S001'],
+    ['store_name', '拙政园店'],
+    ['device_id', 'D-7'],
+    ['rawdata', 'cmF3ZGF0YSBvZiBhIGRldmljZQ=='],
+  ] as const) {
+    await page.getByTestId(`device-${name}`).fill(text);
+  }
+  await page.getByTestId('device-submit').click();
+  await page.getByTestId('device-authinfo').waitFor();
+  await shoot(page, 'admin-counter-device', true);
+  await page.setViewportSize(phone_screen);
+  await shoot(page, 'admin-counter-device-phone', true);
+  await page.setViewportSize(desktop_screen);
+}
+
+/** A service provider's shop: whose money it is on the phone, at the till and on the order. */
+async function walkAsProvider(browser: Browser, shop: Shop): Promise<void> {
+  const phone = await openWechat(browser, shop, sharp);
+  const order_no = await openOrder(phone, 'bookmark');
+  await tapPay(phone);
+  await phone.page.getByTestId('sim-sheet-pay').waitFor();
+  await shoot(phone.page, 'partner-pay-sheet');
+  await phone.page.getByTestId('sim-sheet-pay').click();
+  await phone.page.getByTestId('sim-sheet-done').click();
+  await showsState(phone, 'paid');
+  await phone.context.close();
+  const desk = await openBrowser(browser, shop, { viewport: desktop_screen });
+  await enter(desk);
+  await desk.page.goto(`${shop.origin}/admin/orders/${order_no}`, { waitUntil: 'networkidle' });
+  await shoot(desk.page, 'partner-admin-order');
+  await desk.page.goto(`${shop.origin}/admin/counter`, { waitUntil: 'networkidle' });
+  await desk.page.getByTestId('charge-seller').waitFor();
+  await shoot(desk.page, 'partner-admin-counter');
+  await desk.context.close();
 }
 
 async function walkInSimulator(browser: Browser, shop: Shop): Promise<void> {
