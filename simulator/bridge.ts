@@ -4,7 +4,7 @@
 import { Hash } from 'wechatpay-axios-plugin';
 import { type Answer, type Call, type Door, type Family, json } from './http.ts';
 import { orderBehind, payerFor, payersAppid, payOrder, Refusal } from './orders.ts';
-import { type Invocation, merchantOf, type Platform, userOf } from './platform.ts';
+import { type Invocation, merchantOf, type Platform, purseOf, userOf } from './platform.ts';
 import type { Order } from './records.ts';
 import { signV2 } from './sign_v2.ts';
 import { merchantSigned } from './sign_v3.ts';
@@ -261,7 +261,7 @@ function invoke(platform: Platform, call: Call, body: Record<string, unknown>): 
       out_trade_no: order.out_trade_no,
       sheet: {
         total_fen: order.total_fen,
-        merchant: merchantOf(platform, order.mch_id)?.name ?? '',
+        merchant: purseOf(platform, order)?.name ?? '',
         body: order.body,
         payer: user?.nickname ?? '',
         balance_fen: user?.balance_fen ?? 0,

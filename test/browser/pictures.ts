@@ -458,6 +458,8 @@ async function openBasket({ page, shop }: Visit): Promise<void> {
 /** What the screen shows, or the whole page. */
 async function shoot(page: Page, name: string, whole = false): Promise<void> {
   await page.evaluate(() => document.fonts.ready);
+  // The header sticks to what is seen, which in a whole page is the top.
+  if (whole) await page.evaluate(() => window.scrollTo(0, 0));
   await page.screenshot({
     path: join(folder, `${name}.png`),
     fullPage: whole,

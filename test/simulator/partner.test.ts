@@ -337,7 +337,9 @@ it.each([
   };
   const [another = ''] = [sub_appid, w.merchant.appid].filter((appid) => appid !== own());
   expect(await invoked(another)).toMatchObject({ err_msg: '调用支付JSAPI缺少参数: total_fee' });
-  expect(await invoked(own())).toMatchObject({ sheet: { total_fen: 1288 } });
+  expect(await invoked(own())).toMatchObject({
+    sheet: { total_fen: 1288, merchant: '特约商户甲（有自己的公众号）' },
+  });
 });
 
 it('an app signs for the sub-merchant with the provider’s key', async () => {
