@@ -1,7 +1,8 @@
 // What `npm run pictures` runs: walks through shop, console and simulator as the production build shows them and
 // writes what one sees to docs/pictures. Needs a font with Chinese characters; pngquant, if there, makes files small.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { beijingDay } from '../../lib/beijing.ts';
@@ -241,10 +242,16 @@ async function walkWithScanner(browser: Browser, shop: Shop, order_no: string): 
   await shoot(scanner.page, 'scan-desktop-code');
   const native_callback_url = `${shop.origin}/api/wechat/native`;
   await shop.control('merchant', { native_callback_url }, 'PUT');
-  const file = join(folder, 'printed-code.svg');
+  const drawn = mkdtempSync(join(tmpdir(), 'guitai-code-'));
+  const file = join(drawn, 'code.svg');
   const { running } = startNode('scripts/native_code.ts', ['longjing', '--svg', file], shop.settings);
   const { code } = await running.ended;
   if (code !== 0) throw new Fault(`The printed code was not made:\n${running.output()}`);
+  await scanner.page.setContent(
+    `<title>code</title><img style="width:100%" src="data:image/svg+xml;base64,${readFileSync(file, 'base64')}">`,
+  );
+  rmSync(drawn, { recursive: true });
+  await shoot(scanner.page, 'printed-code');
   await scan(/weixin:\S+/.exec(running.output())?.[0] ?? '');
   await scanner.page.getByTestId('cashier-pay').waitFor();
   await shoot(scanner.page, 'scan-printed-code');
