@@ -21,7 +21,7 @@ import {
   statesOf,
   submitRefund,
 } from '../setup/paid_orders.ts';
-import { partnerSettings, sellersOf } from '../setup/partner_home.ts';
+import { type PartnerHome, partnerSettings, sellersOf } from '../setup/partner_home.ts';
 import { type Desk, type Payer, payers, printedCode } from '../setup/payers.ts';
 import { callsOf } from '../setup/simulator_log.ts';
 import { rowsOf } from '../simulator/bill_reading.ts';
@@ -36,23 +36,40 @@ import { rowsOf } from '../simulator/bill_reading.ts';
  */
 const homes = [
   { title: 'v2, merchant', api_version: 'v2', home: 'merchant', ways: [...payers, printedCode] },
+  // Face and red packets have a signature of their own whatever is set; the rest signs as the setting says.
+  {
+    title: 'v2 signed with MD5, merchant',
+    api_version: 'v2',
+    home: 'merchant',
+    ways: payers,
+    sign_type: 'MD5',
+  },
   { title: 'v2, provider, own account', api_version: 'v2', home: 'provider', ways: payers },
   { title: 'v2, provider, sub-merchant’s account', api_version: 'v2', home: 'sub-merchant', ways: payers },
   { title: 'v3, merchant', api_version: 'v3', home: 'merchant', ways: payers },
   { title: 'v3, provider, own account', api_version: 'v3', home: 'provider', ways: payers },
   { title: 'v3, provider, sub-merchant’s account', api_version: 'v3', home: 'sub-merchant', ways: payers },
-] as const;
+] as const satisfies {
+  title: string;
+  api_version: 'v2' | 'v3';
+  home: 'merchant' | PartnerHome;
+  ways: readonly Payer[];
+  sign_type?: 'MD5';
+}[];
 
 const price_fen = 990;
+/** What goes back of a payment: all at once, in two pieces, and a piece that leaves a rest. */
+const pieces: { fen: number[] }[] = [{ fen: [990] }, { fen: [330, 660] }, { fen: [1] }];
 
 interface Billed {
   way: string;
   order: PaidOrder;
-  /** The trade states of the lines that the day's bill must have of it. */
+  /** The lines that the day's bill must have of it: the trade state, and what went back. */
   lines: string[];
 }
 
-describe.each(homes)('$title', ({ api_version, home, ways }) => {
+describe.each(homes)('$title', ({ api_version, home, ways, ...more }) => {
+  const signed_by = 'sign_type' in more ? more.sign_type : undefined;
   let desk: Desk;
   let day: string;
   const billed: Billed[] = [];
@@ -60,7 +77,10 @@ describe.each(homes)('$title', ({ api_version, home, ways }) => {
   const seller = home === 'merchant' ? null : sellersOf[home][0];
 
   beforeAll(async () => {
-    const opened = { WECHAT_PRODUCTS: products.join(',') };
+    const opened = {
+      WECHAT_PRODUCTS: products.join(','),
+      ...(signed_by === undefined ? {} : { WECHAT_SIGN_TYPE: signed_by }),
+    };
     const counter = await openCounter({ api_version, environment: opened });
     if (home !== 'merchant') {
       await counter.restart({ ...opened, ...partnerSettings(counter.simulator_config, home) });
@@ -79,6 +99,11 @@ describe.each(homes)('$title', ({ api_version, home, ways }) => {
 
   const arm = (faults: Record<string, unknown>) => desk.counter.control('faults', faults, 'PUT');
   const disarm = () => desk.counter.control('faults', undefined, 'DELETE');
+  const signOf = (way: Payer): string => {
+    const online = api_version === 'v3' ? 'WECHATPAY2-SHA256-RSA2048' : (signed_by ?? 'HMAC-SHA256');
+    if (way.told_by !== 'counter') return online;
+    return way.name === 'face' ? 'HMAC-SHA256' : (signed_by ?? 'HMAC-SHA256');
+  };
   const toldOf = (order_no: string) =>
     desk.counter.ctx.db.event.findFirstOrThrow({ where: { order_no, kind: 'paid' } });
 
@@ -95,6 +120,23 @@ describe.each(homes)('$title', ({ api_version, home, ways }) => {
         : [out_trade_no, 'close', out_trade_no];
     }
 
+    /** Refunds a payment piece by piece, each followed until its money is back. */
+    async function expectBack(paid: PaidOrder, pieces_fen: readonly number[]): Promise<void> {
+      let back_fen = 0;
+      for (const refund_fen of pieces_fen) {
+        const { out_refund_no, state } = await submitRefund(desk.counter, paid, refund_fen);
+        expect(state).toBe('PROCESSING');
+        await followed(desk.counter, 90);
+        expect(await refundRow(desk.counter, out_refund_no)).toMatchObject({ state: 'SUCCESS', refund_fen });
+        back_fen += refund_fen;
+        expect(await statesOf(desk.counter, paid)).toEqual({ order: 'REFUND', trade: 'REFUND' });
+        expect(await simulatedLedger(desk.counter, paid.out_trade_no)).toMatchObject({
+          paid_fen: price_fen,
+          refunded_fen: back_fen,
+        });
+      }
+    }
+
     /** Both books, the way's, the payer's and the seller's names, and who told us first. */
     async function expectPaid(paid: PaidOrder): Promise<void> {
       const { ctx, simulator_config } = desk.counter;
@@ -104,6 +146,7 @@ describe.each(homes)('$title', ({ api_version, home, ways }) => {
       expect(trade).toMatchObject({
         api_version: at_counter ? 'v2' : api_version,
         trade_type: way.trade_type,
+        sign_type: signOf(way),
         mch_id: ctx.config.WECHAT_MCH_ID,
         sub_mch_id: seller,
         total_fen: price_fen,
@@ -158,22 +201,11 @@ describe.each(homes)('$title', ({ api_version, home, ways }) => {
       bill(left);
     });
 
-    test('refunded in full: followed until the money is back', async () => {
+    test.each(pieces)('refunded by $fen: followed until the money is back', async ({ fen: pieces_fen }) => {
       const paid = await way.pays(desk);
       await passTime(desk.counter, 0);
-      const { out_refund_no, state } = await submitRefund(desk.counter, paid, paid.total_fen);
-      expect(state).toBe('PROCESSING');
-      await followed(desk.counter, 90);
-      expect(await refundRow(desk.counter, out_refund_no)).toMatchObject({
-        state: 'SUCCESS',
-        refund_fen: price_fen,
-      });
-      expect(await statesOf(desk.counter, paid)).toEqual({ order: 'REFUND', trade: 'REFUND' });
-      expect(await simulatedLedger(desk.counter, paid.out_trade_no)).toMatchObject({
-        paid_fen: price_fen,
-        refunded_fen: price_fen,
-      });
-      bill(paid, 'SUCCESS', 'REFUND');
+      await expectBack(paid, pieces_fen);
+      bill(paid, 'SUCCESS', ...pieces_fen.map((fen) => `REFUND ${(fen / 100).toFixed(2)}`));
     });
 
     test('paid, and notification, answer and queries are lost: open in our books', async () => {
@@ -216,10 +248,13 @@ describe.each(homes)('$title', ({ api_version, home, ways }) => {
 
     test.each(ways)('$name: reconciled', ({ name, trade_type, told_by }) => {
       const own = billed.filter(({ way }) => way === name);
-      expect(own).toHaveLength(told_by === 'counter' ? 5 : 4);
+      expect(own).toHaveLength(told_by === 'counter' ? 7 : 6);
       for (const { order, lines: expected } of own) {
         const found = lines.filter((line) => line.商户订单号 === order.out_trade_no);
-        expect(found.map((line) => line.交易状态 ?? '').sort()).toEqual([...expected].sort());
+        const said = found.map(({ 交易状态: state, 申请退款金额: back }) =>
+          state === 'REFUND' ? `REFUND ${back}` : state,
+        );
+        expect(said.sort()).toEqual([...expected].sort());
         for (const line of found) {
           const back = line.交易状态 === 'REFUND';
           expect(line).toMatchObject({
@@ -227,7 +262,7 @@ describe.each(homes)('$title', ({ api_version, home, ways }) => {
             商户号: desk.counter.ctx.config.WECHAT_MCH_ID,
             特约商户号: seller ?? '0',
             订单金额: back ? '0.00' : '9.90',
-            申请退款金额: back ? '9.90' : '0.00',
+            ...(back ? {} : { 申请退款金额: '0.00' }),
           });
         }
       }
@@ -243,7 +278,9 @@ describe.each(homes)('$title', ({ api_version, home, ways }) => {
     test('all ways together: no difference, nothing else in it, both ledgers agree to the fen', async () => {
       const { ctx } = desk.counter;
       const payments = billed.filter((each) => each.lines.includes('SUCCESS')).length;
-      const sums = { payments, refunds: ways.length };
+      const back_fen = pieces.flatMap(({ fen }) => fen);
+      const refunds = ways.length * back_fen.length;
+      const sums = { payments, refunds };
       const where = { bill_date: new Date(`${day}T00:00:00Z`) };
       expect(await ctx.db.statement_day.findFirstOrThrow({ where })).toMatchObject({
         ...sums,
@@ -251,7 +288,7 @@ describe.each(homes)('$title', ({ api_version, home, ways }) => {
         problem: '',
         our_payments: payments,
         settled: ways.length,
-        rows: payments + ways.length,
+        rows: payments + refunds,
         payment_fen: BigInt(payments * price_fen),
       });
       expect(await ctx.db.fund_flow_day.findFirstOrThrow({ where })).toMatchObject({
@@ -264,7 +301,7 @@ describe.each(homes)('$title', ({ api_version, home, ways }) => {
       );
       expect(await simulatedLedger(desk.counter)).toMatchObject({
         paid_fen: payments * price_fen,
-        refunded_fen: ways.length * price_fen,
+        refunded_fen: ways.length * back_fen.reduce((sum, fen) => sum + fen, 0),
       });
     });
   });
