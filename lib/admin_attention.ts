@@ -185,13 +185,13 @@ const notGrantedWords = {
 const misplacedWords: Record<PageCall, (page: string) => Pick<AccountTrouble, 'zh' | 'en' | 'console_page'>> =
   {
     pay_page: (page) => ({
-      zh: `微信对顾客说“当前页面的URL未注册”，看的页面是 ${page}`,
-      en: `WeChat told shoppers 当前页面的URL未注册; the page it looked at is ${page}`,
+      zh: `有顾客的页面报告微信说“当前页面的URL未注册”，页面是 ${page}`,
+      en: `shoppers' pages report that WeChat said 当前页面的URL未注册; the page is ${page}`,
       console_page: consolePages.payment_directory,
     }),
     js_page: (page) => ({
-      zh: `JS-SDK 对顾客的页面说 invalid url domain，看的页面是 ${page}`,
-      en: `the JS-SDK told shoppers' pages invalid url domain; the page it looked at is ${page}`,
+      zh: `有顾客的页面报告 JS-SDK 说 invalid url domain，页面是 ${page}`,
+      en: `shoppers' pages report that the JS-SDK said invalid url domain; the page is ${page}`,
       console_page: consolePages.js_domain,
     }),
   };

@@ -63,9 +63,15 @@ export async function recordBridgeResult(
   await noteFault(ctx, fault.call, { code: fault.code, errmsg });
 }
 
-/** An address of this shop without its query, which may hold what is nobody's business; of any other, nothing. */
+/** The pages a visit to this shop can begin with, or pay on. */
+const pages = new RegExp(`^(/|/orders|/pay/${numberPattern.source.replace(/^\^|\$$/g, '')})$`);
+
+/**
+ * A page that this shop has, without its query, which may hold what is nobody's business. Anything else is nothing: what
+ * a shopper makes up must not stand before the operator as an address to register.
+ */
 function ownPage(url: string | undefined, public_url: string): string | undefined {
   const page = url === undefined ? null : URL.parse(url);
   if (page === null || page.origin !== new URL(public_url).origin) return undefined;
-  return page.origin + page.pathname;
+  return pages.test(page.pathname) ? page.origin + page.pathname : undefined;
 }

@@ -38,12 +38,13 @@ const troubles = async () => (await readAttention(counter.ctx)).account;
 
 describe('当前页面的URL未注册', () => {
   test.each([
-    ['iPhone', iPhone, '/'],
-    ['Android', android, '/pay/'],
-  ])('on %s the page that WeChat judged is shown, without its query', async (_device, user_agent, judged) => {
+    ['iPhone', iPhone, () => '/'],
+    ['Android', android, () => `/pay/${order_no}`],
+  ])('on %s the page that WeChat judged is shown, without its query', async (_device, user_agent, page) => {
+    const judged = page();
     const visit = {
       first_url: `${counter.host.origin}/?from=menu`,
-      current_url: `${counter.host.origin}/pay/?code=secret#x`,
+      current_url: `${counter.host.origin}/pay/${order_no}?code=secret#x`,
     };
     expect(await report({ err_msg: '当前页面的URL未注册', ...visit }, user_agent)).toBe(200);
     const [trouble, ...others] = await troubles();
@@ -58,9 +59,16 @@ describe('当前页面的URL未注册', () => {
   test.each([
     ['none', {}],
     ['a foreign page', { first_url: 'https://evil.example/', current_url: 'https://evil.example/' }],
+    ['a page this shop has not', { first_url: '/call-110', current_url: '/pay/x' }],
     ['no address', { first_url: 'javascript:alert(1)', current_url: '<script>' }],
   ])('with %s for an address: the pay page it must have been', async (_what, visit) => {
-    expect(await report({ err_msg: 'get_brand_wcpay_request:fail 当前页面的URL未注册', ...visit })).toBe(200);
+    const said = Object.fromEntries(
+      Object.entries(visit).map(([name, url]) => [
+        name,
+        url.startsWith('/') ? counter.host.origin + url : url,
+      ]),
+    );
+    expect(await report({ err_msg: 'get_brand_wcpay_request:fail 当前页面的URL未注册', ...said })).toBe(200);
     const [trouble] = await troubles();
     expect(trouble?.zh.endsWith(`${counter.host.origin}/pay/${order_no}`)).toBe(true);
   });
