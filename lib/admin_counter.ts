@@ -8,7 +8,7 @@ import { askEvery_ms, waitsUntil } from './counter.ts';
 import { redPacketMeaning, refusalMeaning } from './counter_words.ts';
 import { AppError } from './errors.ts';
 import { numberPattern } from './numbers.ts';
-import { beijingMidnight } from './red_packets.ts';
+import { beijingMidnight, countedOn } from './red_packets.ts';
 import { isCounterTrade, reversibleAfter_ms } from './reverse.ts';
 import { sellerNames } from './sellers.ts';
 import type { HeldTradeState, RedPacketState } from './states.ts';
@@ -259,10 +259,7 @@ export async function listRedPackets(
       orderBy: [{ created_at: 'desc' }, { mch_billno: 'desc' }],
       take: 100,
     }),
-    ctx.db.red_packet.aggregate({
-      where: { created_at: { gte: beijingMidnight(ctx.now()) }, state: { notIn: ['REFUSED', 'FAILED'] } },
-      _sum: { total_fen: true },
-    }),
+    ctx.db.red_packet.aggregate({ where: countedOn(ctx.now()), _sum: { total_fen: true } }),
   ]);
   const names = await namesOf(
     ctx,

@@ -168,7 +168,20 @@ async function buyerOf(ctx: Context, tx: Tx, order_no: string): Promise<string> 
   return openid;
 }
 
-/** What WeChat refused or could not send does not count; everything that may be money does. */
+/**
+ * The packets whose money counts on the day of `now`. What WeChat refused or could not send does not; everything that
+ * may be money does.
+ */
+export function countedOn(now: Date): Prisma.red_packetWhereInput {
+  return {
+    OR: [
+      { created_at: { gte: beijingMidnight(now) }, state: { notIn: ['REFUSED', 'FAILED'] } },
+      // Booked before and not sent yet: its money would move today.
+      { state: 'REQUESTED' },
+    ],
+  };
+}
+
 async function refuseBeyondLimits(
   ctx: Context,
   tx: Tx,
@@ -176,15 +189,8 @@ async function refuseBeyondLimits(
   total_fen: number,
   now: Date,
 ): Promise<void> {
-  const since = beijingMidnight(now);
   const today = await tx.red_packet.findMany({
-    where: {
-      OR: [
-        { created_at: { gte: since }, state: { notIn: ['REFUSED', 'FAILED'] } },
-        // Booked before and not sent yet: its money would move today.
-        { state: 'REQUESTED' },
-      ],
-    },
+    where: countedOn(now),
     select: { openid: true, total_fen: true },
   });
   const left_fen =

@@ -3,6 +3,7 @@
  * day's limits, and followed until WeChat's record says the last word.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { listRedPackets } from '../../lib/admin_counter.ts';
 import { AppError } from '../../lib/errors.ts';
 import { sweep } from '../../lib/jobs.ts';
 import { randomText } from '../../lib/numbers.ts';
@@ -251,6 +252,7 @@ describe('a red packet', () => {
     await pass(80_000);
     expect((await row(mch_billno)).state).toBe('REQUESTED');
     expect(await refusal(send({ openid: openids[1] ?? '', total_fen: 6_000 }))).toBe('red_packet_limit');
+    expect((await listRedPackets(counter.ctx)).left_fen).toBe(5_000);
     await pass(10_000);
     await counter.control('merchant', { balance_fen: 1_000_000 }, 'PUT');
     await pass(3_601);
