@@ -15,12 +15,15 @@ import type { Session } from './sessions.ts';
 import type { HeldTradeState, OrderState } from './states.ts';
 import { fitDescription } from './wechat/index.ts';
 
+/** Of one product in one order, however many lines name it. */
+const mostOfOne = 99;
+
 export const orderInput = z.strictObject({
   items: z
     .array(
       z.strictObject({
         product_id: z.string().regex(/^[a-z0-9-]{1,32}$/, 'must be a product_id of the catalogue'),
-        quantity: z.number().int().min(1).max(99),
+        quantity: z.number().int().min(1).max(mostOfOne),
       }),
     )
     .min(1)
@@ -93,7 +96,11 @@ export async function placeOrder(ctx: Context, session: Session, input: OrderInp
 export async function priceItems(ctx: Context, wanted: OrderInput['items']) {
   const quantities = new Map<string, number>();
   for (const { product_id, quantity } of wanted) {
-    quantities.set(product_id, (quantities.get(product_id) ?? 0) + quantity);
+    const sum = (quantities.get(product_id) ?? 0) + quantity;
+    if (sum > mostOfOne) {
+      throw new AppError('bad_request', { field: 'items', detail: `${product_id}: at most ${mostOfOne}` });
+    }
+    quantities.set(product_id, sum);
   }
   const found = await ctx.db.product.findMany({
     where: { product_id: { in: [...quantities.keys()] }, on_sale: true },

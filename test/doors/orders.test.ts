@@ -236,6 +236,18 @@ describe('the price is ours', () => {
     expect(answer.body.error).toMatchObject({ code: 'no_such_product', field: 'items' });
   });
 
+  test('ninety-nine of one product are the most, in one line or in many', async () => {
+    const of = (...quantities: number[]) =>
+      send({ items: quantities.map((quantity) => ({ ...candy, quantity })), checkout_key: key() });
+    expect((await of(98, 1)).status).toBe(201);
+    const refused = await of(98, 2);
+    expect([refused.status, refused.body.error?.code, refused.body.error?.field]).toEqual([
+      400,
+      'bad_request',
+      'items',
+    ]);
+  });
+
   test('a total larger than WeChat’s largest amount: 400, nothing made', async () => {
     await counter.ctx.db.product.create({
       data: {
