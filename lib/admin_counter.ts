@@ -5,7 +5,7 @@
 import { askTrade } from './ask.ts';
 import type { Context } from './context.ts';
 import { askEvery_ms, waitsUntil } from './counter.ts';
-import { redPacketMeaning, refusalMeaning } from './counter_words.ts';
+import { faceMeaning, redPacketMeaning, refusalMeaning } from './counter_words.ts';
 import { AppError } from './errors.ts';
 import { numberPattern } from './numbers.ts';
 import { beijingMidnight, countedOn } from './red_packets.ts';
@@ -122,7 +122,8 @@ function shown(ctx: Context, row: NonNullable<Row>, names: ReadonlyMap<string, s
     trade_type: row.trade_type,
     seller: row.sub_mch_id === null ? null : (sellerNames(ctx.config).get(row.sub_mch_id) ?? row.sub_mch_id),
     standing,
-    refused: code === null ? null : { code, ...refusalMeaning(code) },
+    refused:
+      code === null ? null : { code, ...(row.trade_type === 'FACEPAY' ? faceMeaning : refusalMeaning)(code) },
     created_at: row.created_at,
     wait_ms: wait_until - row.created_at.getTime(),
     wait_left_ms: Math.max(0, wait_until - now),

@@ -82,6 +82,28 @@ export function refusalMeaning(code: string): Words {
   return own ?? { zh: `微信拒绝：${code}`, en: `WeChat refused: ${code}` };
 }
 
+/** 刷脸支付 answers with the codes of payment codes; what the cashier does next is another thing. */
+const faceWords: Record<string, Words> = {
+  AUTHCODEEXPIRE: {
+    zh: '刷脸凭证已过期，请顾客在设备上重新刷脸',
+    en: 'What the device gave has expired: the payer looks into the device again',
+  },
+  AUTH_CODE_ERROR: {
+    zh: '每次刷脸只能收一笔，请顾客在设备上重新刷脸',
+    en: 'One look is good for one charge: the payer looks into the device again',
+  },
+  AUTH_CODE_INVALID: {
+    zh: 'face_code 不是刷脸设备给出的，或与 openid 不符，请重新刷脸',
+    en: 'No face device gave this face_code, or it is another payer’s: look into the device again',
+  },
+};
+
+/** The same for a charge of a face. */
+export function faceMeaning(code: string): Words {
+  const own = Object.hasOwn(faceWords, code) ? faceWords[code] : undefined;
+  return own ?? refusalMeaning(code);
+}
+
 /** Red packets: the account's own purse is empty, not the payer's. */
 export function redPacketMeaning(code: string): Words {
   if (code === 'NOTENOUGH') {

@@ -7,7 +7,7 @@ import * as status from '../../app/api/admin/counter/[out_trade_no]/route.ts';
 import * as charge from '../../app/api/admin/counter/charge/route.ts';
 import { setAdmin } from '../../lib/admin_account.ts';
 import type { ShownCharge } from '../../lib/admin_counter.ts';
-import { redPacketMeaning, refusalMeaning } from '../../lib/counter_words.ts';
+import { faceMeaning, redPacketMeaning, refusalMeaning } from '../../lib/counter_words.ts';
 import { counterOf } from '../../lib/reverse.ts';
 import { type CallV2, ERR_CODES } from '../../lib/wechat/v2/errors.ts';
 import { type CashDesk, openCashDesk } from '../setup/cash_desk.ts';
@@ -99,8 +99,8 @@ const presenting = {
 
 /** Told as refused by this code with its meaning, now and later; no money moved, and the order is over. */
 async function expectRefused(shown: ShownCharge, code: string): Promise<void> {
-  const { out_trade_no, order_no } = shown;
-  const refused = { code, ...refusalMeaning(code) };
+  const { out_trade_no, order_no, trade_type } = shown;
+  const refused = { code, ...(trade_type === 'FACEPAY' ? faceMeaning : refusalMeaning)(code) };
   expect(shown).toMatchObject({ standing: 'refused', refused, next_poll_ms: null, paid_at: null });
   await desk.pass(6);
   expect(await looked(out_trade_no)).toMatchObject({ standing: 'refused', refused });
@@ -121,7 +121,7 @@ const codesOf = (call: CallV2, outcome: 'refused' | 'unknown') =>
 
 const tables = [
   ['提交付款码支付', 'micropay', refusalMeaning],
-  ['刷脸支付', 'facepay', refusalMeaning],
+  ['刷脸支付', 'facepay', faceMeaning],
   ['普通红包', 'sendredpack', redPacketMeaning],
   ['裂变红包', 'sendgroupredpack', redPacketMeaning],
 ] as const;
@@ -144,6 +144,15 @@ test('a code that is in no table is shown as it came, and no name of JavaScript�
   for (const code of ['BRAND_NEW_CODE', 'constructor', '__proto__', 'toString']) {
     expect(refusalMeaning(code)).toEqual({ zh: `微信拒绝：${code}`, en: `WeChat refused: ${code}` });
   }
+});
+
+test('a face is not told to be scanned', () => {
+  for (const code of ['AUTHCODEEXPIRE', 'AUTH_CODE_ERROR', 'AUTH_CODE_INVALID']) {
+    expect(refusalMeaning(code).zh).toMatch(/码/);
+    expect(faceMeaning(code).zh).toMatch(/刷脸/);
+    expect(faceMeaning(code).zh).not.toMatch(/扫|二维码|条码/);
+  }
+  expect(faceMeaning('NOTENOUGH')).toEqual(refusalMeaning('NOTENOUGH'));
 });
 
 describe('refused by the platform itself', () => {
@@ -187,6 +196,11 @@ describe('refused by the platform itself', () => {
       said.push(error.message);
     }
     expect(said).toEqual([expect.stringMatching(/\p{Script=Han}/u), expect.stringMatching(/^[ -~’]+$/)]);
+  });
+
+  test('AUTH_CODE_INVALID: a face_code that no device gave', async () => {
+    const payer = { ...(await presenting.FACEPAY()), face_code: 'nobody-s-face' };
+    await expectRefused(await charged(payer), 'AUTH_CODE_INVALID');
   });
 
   test('NOTENOUGH: the payer has no money', async () => {
