@@ -1,5 +1,6 @@
 // Everything a shop needs, on one machine with nothing configured: database, simulator, app and worker, started in
 // order and stopped in the opposite order. Used by `npm run demo` (production build) and `npm run dev`.
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { build, isBuilt } from './building.ts';
@@ -15,6 +16,8 @@ import { note, step } from './progress.ts';
 
 const next_cli = 'node_modules/next/dist/bin/next';
 const health_patience_ms = 120_000;
+/** What the demo's merchant has in its account when it opens. */
+const purse_fen = 100_000;
 
 export type Mode = 'production' | 'development';
 
@@ -51,9 +54,12 @@ export async function startStack(life: Life, mode: Mode): Promise<void> {
   }
   const database_url = await takeDatabase(life, data_dir);
   const admin_password = await go('preparing the database', () => prepareDatabase(database_url));
+  const state_file = join(data_dir, 'simulator.json');
+  const first_time = !existsSync(state_file);
   const simulator = await go('starting the simulator', () =>
-    startSimulator(life, platform.port, public_url, join(data_dir, 'simulator.json'), run),
+    startSimulator(life, platform.port, public_url, state_file, run),
   );
+  if (first_time) await fillPurse(simulator.simulator);
   await refuseForeignTrades(
     database_url,
     simulator.config.merchants.map(({ mch_id }) => mch_id),
@@ -123,6 +129,16 @@ async function startSimulator(
     run('simulator', 'simulator/main.ts', [...args, '--state', state_file, '--json'], { onLine });
   });
   return orAborted(life, ready);
+}
+
+/** Red packets go out of the merchant's own account, and a shop that has sold nothing yet has nothing in it. */
+async function fillPurse(simulator_url: string): Promise<void> {
+  const answer = await fetch(`${simulator_url}/_sim/merchant`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ balance_fen: purse_fen }),
+  });
+  if (!answer.ok) throw new Fault(`The simulator gave the merchant no money: ${await answer.text()}`);
 }
 
 async function untilHealthy(address: string, life: Life): Promise<void> {

@@ -112,6 +112,25 @@ describe('npm run demo', () => {
       body: JSON.stringify({ username: 'admin', password }),
     });
     expect(login.status).toBeLessThan(300);
+    const cookie = login.headers.getSetCookie().map((text) => text.split(';')[0] ?? '');
+
+    // A red packet larger than what was sold so far: the demo's merchant has something in its account.
+    const packet = await fetch(`${shop}/api/admin/red-packets`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', origin: shop, cookie: cookie.join('; ') },
+      body: JSON.stringify({
+        openid: shopper.openid,
+        total_fen: 20_000,
+        total_num: 1,
+        act_name: '开业',
+        wishing: '恭喜发财',
+        command_key: crypto.randomUUID(),
+      }),
+    });
+    expect([packet.status, await packet.json()]).toEqual([
+      200,
+      expect.objectContaining({ state: expect.stringMatching(/^SEN/), refused: null }),
+    ]);
 
     // Tomorrow, 10:05, in Beijing: today's bill is there, and the demo compares it without being asked.
     const { now_ms } = (await (await fetch(`${simulator}/_sim/clock`)).json()) as { now_ms: number };
@@ -127,7 +146,6 @@ describe('npm run demo', () => {
     await expect
       .poll(said, { timeout: 30_000 })
       .toContain(`statement ${today}: COMPARED, 1 rows, 0 settled by it, 0 differences`);
-    const cookie = login.headers.getSetCookie().map((text) => text.split(';')[0] ?? '');
     const page = await fetch(`${shop}/admin/statements/${today}`, { headers: { cookie: cookie.join('; ') } });
     expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('相符')]);
 
