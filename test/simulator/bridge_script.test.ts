@@ -1,11 +1,10 @@
 // The bridge script in a real browser: when it appears, how each kind of payer ends, and the sheet itself.
 
-import { existsSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import sparticuz from '@sparticuz/chromium';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { launchBrowser } from '../setup/browser.ts';
 import { type Fields, openWorld, sign, type World } from './world.ts';
 
 let w: World;
@@ -13,14 +12,6 @@ let shop: Server;
 let origin: string;
 let browser: Browser;
 let context: BrowserContext;
-
-/** An installed browser when there is one, else the one from npm. */
-async function executable(): Promise<{ executablePath: string; args: string[] }> {
-  const named = process.env.CHROMIUM_PATH;
-  const installed = [named, '/usr/bin/chromium', '/usr/bin/google-chrome'].find((p) => p && existsSync(p));
-  if (installed) return { executablePath: installed, args: ['--no-sandbox'] };
-  return { executablePath: await sparticuz.executablePath(), args: sparticuz.args };
-}
 
 beforeAll(async () => {
   shop = createServer((_request, response) => {
@@ -33,7 +24,7 @@ beforeAll(async () => {
   await new Promise<void>((done) => shop.listen(0, '127.0.0.1', done));
   origin = `http://127.0.0.1:${(shop.address() as AddressInfo).port}`;
   w = await openWorld({ shop_origin: origin });
-  browser = await chromium.launch({ ...(await executable()), headless: true });
+  browser = await launchBrowser();
 }, 90_000);
 afterAll(async () => {
   await browser?.close();

@@ -2,13 +2,12 @@
 // ticket and domain, wx.chooseWXPay pays through the bridge; and the shop's own module stands in front of both.
 
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import sparticuz from '@sparticuz/chromium';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { rolldown } from 'rolldown';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { launchBrowser } from '../setup/browser.ts';
 import { type Fields, openWorld, sign, type World } from './world.ts';
 
 const IPHONE =
@@ -24,13 +23,6 @@ let context: BrowserContext;
 let module_text = '';
 /** What the shop's doorway answers: the true signature, or another. */
 let doorway = (url: string): Promise<{ status: number; body: unknown }> => trueConfig(url);
-
-async function executable(): Promise<{ executablePath: string; args: string[] }> {
-  const named = process.env.CHROMIUM_PATH;
-  const installed = [named, '/usr/bin/chromium', '/usr/bin/google-chrome'].find((p) => p && existsSync(p));
-  if (installed) return { executablePath: installed, args: ['--no-sandbox'] };
-  return { executablePath: await sparticuz.executablePath(), args: sparticuz.args };
-}
 
 async function ticket(): Promise<string> {
   const { appid, secret } = w.config.official_account;
@@ -82,7 +74,7 @@ beforeAll(async () => {
   await new Promise<void>((done) => shop.listen(0, '127.0.0.1', done));
   origin = `http://127.0.0.1:${(shop.address() as AddressInfo).port}`;
   w = await openWorld({ shop_origin: origin });
-  browser = await chromium.launch({ ...(await executable()), headless: true });
+  browser = await launchBrowser();
 }, 90_000);
 afterAll(async () => {
   await browser?.close();
