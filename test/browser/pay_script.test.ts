@@ -58,7 +58,7 @@ interface Stage {
   /** How often the page called the bridge. */
   invoked: () => Promise<number>;
   /** The bridge calls back. */
-  call: (err_msg: string) => Promise<void>;
+  call: (err_msg: string, err_desc?: string) => Promise<void>;
   state: () => Promise<string | null>;
   /** Lets time pass for the page, with room for answers in between. */
   pass: (ms: number) => Promise<void>;
@@ -198,9 +198,9 @@ async function open({
     },
     reports,
     invoked: () => page.evaluate('seen.invoked'),
-    call: async (err_msg) => {
+    call: async (err_msg, err_desc) => {
       await page.evaluate(
-        `seen.callbacks[seen.callbacks.length - 1]({ err_msg: ${JSON.stringify(err_msg)} })`,
+        `seen.callbacks[seen.callbacks.length - 1](${JSON.stringify({ err_msg, err_desc })})`,
       );
       await stage.pass(0);
     },
@@ -343,6 +343,15 @@ describe('what the bridge says', () => {
     expect(await text(stage, 'pay-button')).toBe('继续支付 ¥128.00');
     await tapAndInvoke(stage);
     expect(stage.taps()).toBe(2);
+  });
+
+  test('why it failed, where WeChat says so, is reported with it', async () => {
+    const stage = await open();
+    await tapAndInvoke(stage);
+    await stage.call('get_brand_wcpay_request:fail', '当前页面的URL未注册');
+    await stage.pass(3_000);
+    expect(await stage.state()).toBe('failed');
+    expect(stage.reports).toEqual(['get_brand_wcpay_request:fail 当前页面的URL未注册']);
   });
 
   test('`cancel` after a payment ends as paid', async () => {

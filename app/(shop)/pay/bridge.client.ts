@@ -5,7 +5,11 @@
 import { type JsapiParameters, payByJsSdk } from './js_sdk.client.ts';
 
 interface Invocable {
-  invoke: (name: string, parameters: unknown, callback: (result?: { err_msg?: string }) => void) => void;
+  invoke: (
+    name: string,
+    parameters: unknown,
+    callback: (result?: { err_msg?: string; err_desc?: string }) => void,
+  ) => void;
 }
 
 declare global {
@@ -23,8 +27,8 @@ export const notBegun = /^(js_sdk|config):/;
 export interface Cashier {
   /** Calls back once: with true as soon as a way is there, with false when patience with the bridge is over. */
   ready: (then: (found: boolean) => void) => void;
-  /** Opens the cashier; `hear` gets WeChat's words, perhaps more than once, perhaps never. */
-  pay: (jsapi: JsapiParameters, hear: (said: string) => void) => void;
+  /** Opens the cashier; `hear` gets WeChat's words and sometimes its reason, perhaps more than once, perhaps never. */
+  pay: (jsapi: JsapiParameters, hear: (said: string, why?: string) => void) => void;
 }
 
 /** Which page was loaded, and which one asks: WeChat judges the one on an iPhone, the other on Android. */
@@ -65,7 +69,9 @@ export function createCashier(js_sdk_only: boolean, appeared: () => void): Cashi
         return;
       }
       try {
-        bridge.invoke('getBrandWCPayRequest', jsapi, (result) => hear(result?.err_msg ?? ''));
+        bridge.invoke('getBrandWCPayRequest', jsapi, (result) =>
+          hear(result?.err_msg ?? '', result?.err_desc),
+        );
       } catch (thrown) {
         hear(`threw: ${thrown}`);
       }

@@ -178,13 +178,12 @@ function begin(data: PayData): void {
       return;
     }
     let heard = false;
-    const hear = (said: string): void => {
+    const hear = (said: string, why?: string): void => {
       // Some versions call back once before the real result.
       if (heard || /^pre_verify/.test(said)) return;
       heard = true;
-      post('/bridge', { out_trade_no, err_msg: said.slice(0, 200) || 'none', ...visit() }).catch(
-        () => undefined,
-      );
+      const err_msg = (why ? `${said} ${why}` : said).slice(0, 200) || 'none';
+      post('/bridge', { out_trade_no, err_msg, ...visit() }).catch(() => undefined);
       if (mine !== turn || !busy) {
         if (polls.plan() === undefined && final.indexOf(shown) < 0) quietly();
       } else if (/:ok$/.test(said)) {
