@@ -237,6 +237,37 @@ describe('one order', () => {
   });
 });
 
+describe('a shop outside its payment directories', () => {
+  const iPhone =
+    'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 MicroMessenger/8.0.56';
+  const register = (directory: string) => shop.control('shop', { payment_directories: [directory] }, 'PUT');
+
+  it.each([
+    ['Android', {}],
+    ['an iPhone', { userAgent: iPhone, bridge: { platform: 'ios' } }],
+  ] as const)(
+    'a shopper on %s is turned away, and the operator sees which page it was and where to register it',
+    async (_device, options) => {
+      await register(`${shop.origin}/Pay/`);
+      const shopper = await openWechat(browser, shop, options);
+      const order_no = await openOrder(shopper, 'bookmark');
+      await tapPay(shopper);
+      await shopper.page.getByTestId('sim-alert-ok').click();
+      await showsState(shopper, 'failed');
+      const desk = await openSignedIn(browser, shop, session, '/admin/attention');
+      const row = desk.page.getByTestId('attention-account');
+      await row.waitFor();
+      expect(await row.textContent()).toContain(`${shop.origin}/pay/${order_no}`);
+      expect(await row.textContent()).toContain('JSAPI支付授权目录');
+      await desk.page.getByTestId('consoles').locator('summary').click();
+      expect(await desk.page.getByTestId('consoles').textContent()).toContain(`${shop.origin}/pay/`);
+      expect(await barriers(desk.page)).toEqual([]);
+      await register(`${shop.origin}/pay/`);
+      await shop.rows('delete from account_fault');
+    },
+  );
+});
+
 describe('every page of the console', () => {
   it.each([
     [1280, barriersInBothThemes],
